@@ -1,0 +1,74 @@
+"""The command line: commands, progress and tables for people.
+
+Composes nothing scientific. Each group of commands has its own module, loaded only
+when it is used, so that ``qhsink --help`` is quick. Exit status: 0 done, 2 bad
+input, 3 some regions refused, 1 a defect.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NoReturn
+
+import click
+
+from qhsink import __version__
+from qhsink.domain.errors import QhsinkError, Refusal, StoreFault
+
+COMMANDS = {
+    "monitor": "qhsink.cli.monitor:monitor",
+    "aoi": "qhsink.cli.aoi:aoi",
+    "twin": "qhsink.cli.twin:twin",
+    "train": "qhsink.cli.train:train",
+    "models": "qhsink.cli.train:models",
+    "sample": "qhsink.cli.sample:sample",
+    "estimate": "qhsink.cli.estimate:estimate",
+}
+"""Command name to ``module:object``; a command whose module is absent is not listed."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in reading order."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command, or None when there is none."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="qhsink")
+def cli() -> None:
+    """Carbon-sink monitoring for Qinghai: satellite pixels to a checked verdict."""
+
+
+def main() -> NoReturn:
+    """Run the command line; every expected error is one line on stderr."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+    except Refusal as error:
+        click.echo(f"refused: {error}", err=True)
+        sys.exit(3)
+    except StoreFault as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except QhsinkError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,299 @@
+"""TOML to frozen configuration: ``RunConfig`` (science) and ``Settings`` (places).
+
+Every number that changes a result is in ``RunConfig`` and enters content keys;
+where files lie and how many threads run is in ``Settings`` and never does. A key
+that is not known is an error that names the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from qhsink.domain.errors import ConfigError
+from qhsink.domain.estimate import Target
+from qhsink.grid import Grid, named_crs
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GridConfig(_Section):
+    """The analysis grid."""
+
+    crs: str
+    """``qinghai-albers``, an EPSG code or a PROJ string; must be equal-area."""
+    pixel_size_m: Annotated[float, Field(gt=0)]
+    """Edge of a pixel [m]."""
+    tile_px: int = 1024
+    """Edge of a tile [pixels]."""
+    block_px: int = 512
+    """Edge of a file's internal block [pixels]."""
+
+    def build(self) -> Grid:
+        """Return the grid; GridError when it cannot carry true areas."""
+        return Grid(
+            named_crs(self.crs), self.pixel_size_m, self.tile_px, self.block_px
+        )
+
+
+class SeasonConfig(_Section):
+    """When the peak of growth is."""
+
+    peak_start: Annotated[str, Field(pattern=r"^\d\d-\d\d$")]
+    """First day of the peak window, MM-DD."""
+    peak_end: Annotated[str, Field(pattern=r"^\d\d-\d\d$")]
+    """Last day of the peak window, MM-DD."""
+
+
+class MaskConfig(_Section):
+    """Which observations are clear (methodology B1)."""
+
+    scl_clear: tuple[int, ...]
+    """Sentinel-2 scene classes kept."""
+    scl_water: int
+    """Sentinel-2 scene class of water."""
+    qa_reject_bits: tuple[int, ...]
+    """Landsat QA_PIXEL bits of which none may be set."""
+    qa_water_bit: int
+    """Landsat QA_PIXEL bit of water."""
+    dilation_m: Annotated[float, Field(ge=0)]
+    """Distance by which cloud, shadow and snow are grown [m]."""
+    snow_ndsi: float
+    """NDSI above which an observation is snow."""
+    snow_nir: float
+    """... if its near-infrared reflectance is above this."""
+
+
+class CompositeConfig(_Section):
+    """How dates become one value per pixel."""
+
+    min_clear_month: Annotated[int, Field(ge=1)]
+    """Clear dates required in a monthly median."""
+    min_clear_peak: Annotated[int, Field(ge=1)]
+    """Clear dates required in the peak-season composite."""
+    peak_quantile: Share
+    """Quantile of NDVI whose date is taken at the peak."""
+
+
+class OffsetGuardConfig(_Section):
+    """The statistical check for a scene shifted by a forgotten or doubled offset."""
+
+    action: Literal["exclude", "warn"]
+    """What happens to a scene that looks shifted."""
+    shift: float
+    """Reflectance shift that is looked for (1000 DN = 0.1)."""
+    tolerance: float
+    """Largest distance from ``shift`` that still counts as that shift."""
+    dark_percentile: float
+    """Percentile of red reflectance taken as the dark level [%]."""
+    max_days: int
+    """Neighbouring dates further apart than this are not compared [days]."""
+
+
+class RegionRules(_Section):
+    """When a region gets a number."""
+
+    min_valid_share: Share
+    """Least share of land area with enough clear observations."""
+
+
+class ModelChoice(_Section):
+    """Exact model ids; never ``latest``."""
+
+    fvc: str
+    """Folder name in ``models/``."""
+
+
+class EstimateConfig(_Section):
+    """Interval and verdict level."""
+
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)]
+    """Confidence of intervals and verdicts."""
+
+
+class RunConfig(_Section):
+    """Everything that changes a result."""
+
+    grid: GridConfig
+    season: SeasonConfig
+    masks: MaskConfig
+    composite: CompositeConfig
+    offset_guard: OffsetGuardConfig
+    regions: RegionRules
+    models: ModelChoice
+    estimate: EstimateConfig
+
+
+class SourceConfig(_Section):
+    """One place where scenes come from."""
+
+    kind: Literal["static", "api"]
+    """A static catalogue on disk, or a STAC API."""
+    url: str
+    """Path (relative to the project folder) or URL of the catalogue or API."""
+    collections: tuple[str, ...] = ()
+    """Collections searched; empty for all in a static catalogue."""
+    dialect: str
+    """How its items state bands, offsets and masks (``sources/offsets.py``)."""
+    run_config: str = "monitor.toml"
+    """Run configuration that goes with it, in ``config/``."""
+    mirror: Mapping[str, str] = Field(default_factory=dict)
+    """Href prefixes replaced at read time, by local folders."""
+    note: str = ""
+    """What a user should know."""
+
+
+class Settings(_Section):
+    """Places and means; nothing here changes a result."""
+
+    project: Path
+    """Folder that holds ``aoi/``, ``config/`` and ``models/``."""
+    store: Path
+    """Artifact store."""
+    workers: Annotated[int, Field(ge=1)] = 2
+    """Tiles computed at once."""
+
+
+def project_dir() -> Path:
+    """Return the folder with ``config/monitor.toml``.
+
+    Looked for in ``QHSINK_HOME``, the working directory and its parents, the clone
+    this code runs from, and what an installed wheel carries.
+    """
+    here = Path(__file__).resolve()
+    named = os.environ.get("QHSINK_HOME")
+    candidates = [Path(named)] if named else [Path.cwd(), *Path.cwd().parents]
+    candidates += [] if named else [here.parents[2], here.parent / "_shipped"]
+    for folder in candidates:
+        if (folder / "config" / "monitor.toml").is_file():
+            return folder
+    raise ConfigError(
+        f"no config/monitor.toml in {candidates[0]}",
+        expected="a qhsink project folder (aoi/, config/, models/)",
+        remedy="Run from a clone, or set QHSINK_HOME to its folder.",
+    )
+
+
+def load_settings(*, store: Path | None = None, workers: int = 2) -> Settings:
+    """Return the settings of this run; the store defaults to ``work/store``."""
+    project = project_dir()
+    return Settings(
+        project=project, store=store or project / "work" / "store", workers=workers
+    )
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the parsed file, with ``extends = "other.toml"`` merged beneath it.
+
+    Raises
+    ------
+    ConfigError
+        When the file is absent or is not TOML.
+    """
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"no file {path}",
+            expected="a TOML configuration",
+            remedy="Name an existing file with --config.",
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"{path.name}: {error}",
+            expected="valid TOML",
+            remedy="Correct the line named.",
+        ) from error
+    parent = table.pop("extends", None)
+    return _merge(read_toml(path.parent / parent), table) if parent else table
+
+
+def load_run_config(path: Path) -> RunConfig:
+    """Return the frozen run configuration in ``path``."""
+    return parse_section(RunConfig, read_toml(path), where=path.name)
+
+
+def load_sources(project: Path) -> dict[str, SourceConfig]:
+    """Return the sources of ``config/sources.toml`` by name."""
+    table = read_toml(project / "config" / "sources.toml")
+    return {
+        name: parse_section(SourceConfig, entry, where=f"sources.toml [{name}]")
+        for name, entry in table.items()
+    }
+
+
+def load_targets(project: Path) -> tuple[Target, ...]:
+    """Return the dated targets of ``config/targets.toml``."""
+    table = read_toml(project / "config" / "targets.toml")
+    adapter = pydantic.TypeAdapter(Target, config=ConfigDict(extra="forbid"))
+    targets = []
+    for entry in table.get("target", []):
+        where = f"targets.toml [[target]] {entry.get('id', '?')}"
+        try:
+            complete = {"value": None, "baseline_value": None, "baseline_year": None}
+            targets.append(adapter.validate_python(complete | entry))
+        except pydantic.ValidationError as error:
+            raise _config_error(error, where=where, known=Target.__slots__) from error
+    return tuple(targets)
+
+
+def parse_section(kind: type[_Model], table: Mapping[str, Any], *, where: str) -> _Model:
+    """Return ``table`` as ``kind``; ConfigError names the first wrong key."""
+    try:
+        return kind.model_validate(table)
+    except pydantic.ValidationError as error:
+        known = tuple(_field_names(kind))
+        raise _config_error(error, where=where, known=known) from error
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _field_names(kind: type[BaseModel]) -> Iterator[str]:
+    for name, field in kind.model_fields.items():
+        yield name
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from _field_names(inner)
+
+
+def _config_error(
+    error: pydantic.ValidationError, *, where: str, known: tuple[str, ...]
+) -> ConfigError:
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else "Remove it."
+        return ConfigError(
+            f"{where}: unknown key {path!r}", expected="a known key", remedy=hint
+        )
+    if first["type"] in ("missing", "missing_argument"):
+        return ConfigError(
+            f"{where}: key {path!r} is missing",
+            expected="every key to be given",
+            remedy="Add it; config/monitor.toml shows each with its meaning.",
+        )
+    return ConfigError(
+        f"{where}: {path} = {first['input']!r}",
+        expected=first["msg"][0].lower() + first["msg"][1:],
+        remedy="Correct that value.",
+    )

@@ -1,0 +1,1 @@
+"""The nouns: frozen, plain, importable without any array library."""

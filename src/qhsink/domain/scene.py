@@ -1,0 +1,66 @@
+"""Pinned scenes: what will be read, decided before any pixel is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+MaskKind = Literal["scl", "qa_pixel"]
+
+BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
+"""Reflectance bands that Sentinel-2 and Landsat share, by qhsink's names.
+
+``nir`` is the narrow near infrared (Sentinel-2 B8A, Landsat 8/9 band 5).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BandFile:
+    """One file of one scene and the rule that turns its numbers to reflectance."""
+
+    band: str
+    """One of ``BANDS`` or ``mask``."""
+    href: str
+    """Where the file is: a path or URL, unsigned."""
+    scale: float
+    """Reflectance per digital number."""
+    offset: float
+    """Reflectance at digital number zero."""
+    nodata: int
+    """Digital number that means no observation."""
+    checksum: str | None = None
+    """Multihash from the catalogue (``file:checksum``), where given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One pinned acquisition."""
+
+    item_id: str
+    """Item id in the catalogue."""
+    collection: str
+    """Collection id in the catalogue."""
+    acquired: datetime
+    """Acquisition time, UTC."""
+    platform: str
+    """Such as ``sentinel-2b`` or ``landsat-8``."""
+    baseline: str
+    """Processing baseline or collection level, as the item states it."""
+    cloud_share: float | None
+    """Cloud cover stated by the item, 0..1."""
+    mask_kind: MaskKind
+    """Which rule reads the ``mask`` band."""
+    files: tuple[BandFile, ...]
+    """Reflectance bands and the mask."""
+    offset_rule: str
+    """The rule that chose scale and offset, in words."""
+    simulated: bool
+    """True when the item says ``provenance: simulated``."""
+
+    def file(self, band: str) -> BandFile:
+        """Return the file of ``band``; KeyError when the scene has none."""
+        for entry in self.files:
+            if entry.band == band:
+                return entry
+        raise KeyError(band)
