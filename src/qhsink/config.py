@@ -43,9 +43,7 @@ class GridConfig(_Section):
 
     def build(self) -> Grid:
         """Return the grid; GridError when it cannot carry true areas."""
-        return Grid(
-            named_crs(self.crs), self.pixel_size_m, self.tile_px, self.block_px
-        )
+        return Grid(named_crs(self.crs), self.pixel_size_m, self.tile_px, self.block_px)
 
 
 class SeasonConfig(_Section):
@@ -107,6 +105,8 @@ class RegionRules(_Section):
 
     min_valid_share: Share
     """Least share of land area with enough clear observations."""
+    inside_province: bool = True
+    """Whether a user's region must lie in Qinghai; false on another grid."""
 
 
 class ModelChoice(_Section):
@@ -140,17 +140,13 @@ class SourceConfig(_Section):
     """One place where scenes come from."""
 
     kind: Literal["static", "api"]
-    """A static catalogue on disk, or a STAC API."""
+    """A static catalogue (or a folder of items) on disk, or a STAC API."""
     url: str
     """Path (relative to the project folder) or URL of the catalogue or API."""
     collections: tuple[str, ...] = ()
     """Collections searched; empty for all in a static catalogue."""
-    dialect: str
-    """How its items state bands, offsets and masks (``sources/offsets.py``)."""
     run_config: str = "monitor.toml"
     """Run configuration that goes with it, in ``config/``."""
-    mirror: Mapping[str, str] = Field(default_factory=dict)
-    """Href prefixes replaced at read time, by local folders."""
     note: str = ""
     """What a user should know."""
 
@@ -250,7 +246,9 @@ def load_targets(project: Path) -> tuple[Target, ...]:
     return tuple(targets)
 
 
-def parse_section(kind: type[_Model], table: Mapping[str, Any], *, where: str) -> _Model:
+def parse_section(
+    kind: type[_Model], table: Mapping[str, Any], *, where: str
+) -> _Model:
     """Return ``table`` as ``kind``; ConfigError names the first wrong key."""
     try:
         return kind.model_validate(table)
