@@ -123,6 +123,13 @@ class EstimateConfig(_Section):
     """Confidence of intervals and verdicts."""
 
 
+class IndicatorChoice(_Section):
+    """Which indicators a run reports, in reading order."""
+
+    report: tuple[str, ...]
+    """Ids from ``config/indicators.toml``."""
+
+
 class RunConfig(_Section):
     """Everything that changes a result."""
 
@@ -134,6 +141,7 @@ class RunConfig(_Section):
     regions: RegionRules
     models: ModelChoice
     estimate: EstimateConfig
+    indicators: IndicatorChoice
 
 
 class SourceConfig(_Section):

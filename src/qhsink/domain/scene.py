@@ -49,6 +49,8 @@ class Scene:
     """Processing baseline or collection level, as the item states it."""
     cloud_share: float | None
     """Cloud cover stated by the item, 0..1."""
+    bbox: tuple[float, float, float, float]
+    """Footprint's bounding box as the item states it [deg west, south, east, north]."""
     mask_kind: MaskKind
     """Which rule reads the ``mask`` band."""
     files: tuple[BandFile, ...]
