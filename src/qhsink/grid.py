@@ -198,7 +198,8 @@ def coverage(
     Notes
     -----
     Exact fractions from ``exactextract`` (Baston, isciences), not a point-in-pixel
-    rule: with the centre rule the area of a narrow valley is off by percents.
+    rule: with the centre rule the area of a narrow valley is off by percents. It
+    returns them in single precision: each within 6e-8 of the pixel's area.
     """
     edges = geobox.boundingbox
     raster = NumPyRasterSource(

@@ -1,0 +1,1 @@
+"""Maps and samples to estimates: pure functions on arrays and tables."""
