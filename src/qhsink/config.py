@@ -7,22 +7,36 @@ that is not known is an error that names the nearest known one.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from qhsink.domain.errors import ConfigError
 from qhsink.domain.estimate import Target
+from qhsink.domain.indicator import Indicator
 from qhsink.grid import Grid, named_crs
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 _Model = TypeVar("_Model", bound=BaseModel)
+
+
+class _HasId(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_Noun = TypeVar("_Noun", bound="DataclassInstance")
+_Named = TypeVar("_Named", bound=_HasId)
 
 
 class _Section(BaseModel):
@@ -242,16 +256,30 @@ def load_sources(project: Path) -> dict[str, SourceConfig]:
 def load_targets(project: Path) -> tuple[Target, ...]:
     """Return the dated targets of ``config/targets.toml``."""
     table = read_toml(project / "config" / "targets.toml")
-    adapter = pydantic.TypeAdapter(Target, config=ConfigDict(extra="forbid"))
-    targets = []
-    for entry in table.get("target", []):
-        where = f"targets.toml [[target]] {entry.get('id', '?')}"
-        try:
-            complete = {"value": None, "baseline_value": None, "baseline_year": None}
-            targets.append(adapter.validate_python(complete | entry))
-        except pydantic.ValidationError as error:
-            raise _config_error(error, where=where, known=Target.__slots__) from error
+    optional = {"value": None, "baseline_value": None, "baseline_year": None}
+    targets = [
+        _parse_noun(
+            Target,
+            optional | entry,
+            where=f"targets.toml [[target]] {entry.get('id', '?')}",
+        )
+        for entry in table.get("target", [])
+    ]
     return tuple(targets)
+
+
+def load_indicators(project: Path) -> Mapping[str, Indicator]:
+    """Return the definitions of ``config/indicators.toml`` by id."""
+    table = read_toml(project / "config" / "indicators.toml")
+    indicators = [
+        _parse_noun(
+            Indicator,
+            entry,
+            where=f"indicators.toml [[indicator]] {entry.get('id', '?')}",
+        )
+        for entry in table.get("indicator", [])
+    ]
+    return _by_id(indicators, where="indicators.toml")
 
 
 def parse_section(
@@ -263,6 +291,35 @@ def parse_section(
     except pydantic.ValidationError as error:
         known = tuple(_field_names(kind))
         raise _config_error(error, where=where, known=known) from error
+
+
+def _parse_noun(kind: type[_Noun], entry: Mapping[str, Any], *, where: str) -> _Noun:
+    known = tuple(field.name for field in dataclasses.fields(kind))
+    for key in entry:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            raise ConfigError(
+                f"{where}: unknown key {key!r}",
+                expected="a known key",
+                remedy=f"Did you mean {near[0]!r}?" if near else "Remove it.",
+            )
+    try:
+        return pydantic.TypeAdapter(kind).validate_python(dict(entry))
+    except pydantic.ValidationError as error:
+        raise _config_error(error, where=where, known=known) from error
+
+
+def _by_id(nouns: Iterable[_Named], *, where: str) -> dict[str, _Named]:
+    table: dict[str, _Named] = {}
+    for noun in nouns:
+        if noun.id in table:
+            raise ConfigError(
+                f"{where}: id {noun.id!r} twice",
+                expected="every id once",
+                remedy="Rename or remove one of the two.",
+            )
+        table[noun.id] = noun
+    return table
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
