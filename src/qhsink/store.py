@@ -128,7 +128,11 @@ class Store:
 
     def folder(self, key: Key) -> Path:
         """Return where the artifact of ``key`` lies or would lie."""
-        return self.root / key.step / key.digest[:2] / key.digest
+        return self.folder_of(key.step, key.digest)
+
+    def folder_of(self, step: str, digest: str) -> Path:
+        """Return where the artifact of ``step`` with that digest lies."""
+        return self.root / step / digest[:2] / digest
 
     def find(self, key: Key) -> Artifact | None:
         """Return the artifact if it is there and whole, else None.

@@ -1,0 +1,228 @@
+"""Ledger rows to rows of the report: an estimate and its verdict, or a refusal.
+
+A region without a number never stops the others: the reason takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from qhsink.config import load_indicators, load_targets
+from qhsink.domain.errors import ConfigError, Refusal
+from qhsink.domain.estimate import Estimate, Target, Verdict
+from qhsink.domain.indicator import Indicator
+from qhsink.domain.region import Region
+from qhsink.estimation.ledger import RegionSums, mean_and_model_se, sum_region
+from qhsink.indicators.definitions import admit
+from qhsink.indicators.interval import student_interval
+from qhsink.indicators.verdict import judge
+from qhsink.reporting.record import ReportRow
+from qhsink.steps.plan import Kind, RunPlan
+from qhsink.steps.tiles import TileOutcome, read_ledger
+from qhsink.store import Store
+
+MAP_INDICATORS: Mapping[str, Kind] = {"fvc_month": "month", "fvc_peak": "peak"}
+"""Indicators that are means of a map, and the composite each is made from."""
+
+MODEL_ONLY = "not calibrated"
+"""Flag of an interval that holds the model's parameter error and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All rows of a run, and the tiles that have none."""
+
+    rows: Mapping[Kind, pd.DataFrame]
+    """Ledger rows by composite."""
+    failed: Mapping[Kind, Mapping[str, str]]
+    """Tile name to error, by composite."""
+
+
+def gather_ledger(plan: RunPlan, outcomes: Sequence[TileOutcome]) -> Ledger:
+    """Return the ledger rows of all tiles of a run."""
+    store = Store(plan.setup.settings.store)
+    rows: dict[Kind, pd.DataFrame] = {}
+    failed: dict[Kind, dict[str, str]] = {}
+    for kind in plan.kinds:
+        mine = [outcome for outcome in outcomes if outcome.kind == kind]
+        parts = [read_ledger(o, store) for o in mine if o.error is None]
+        columns = ["tile", "leaf_id", "stratum", "area_ha", "value_ha", "member_ha"]
+        rows[kind] = (
+            pd.concat(parts, ignore_index=True)
+            if parts
+            else pd.DataFrame(columns=columns)
+        )
+        failed[kind] = {o.tile: o.error for o in mine if o.error is not None}
+    return Ledger(rows, failed)
+
+
+def report_rows(
+    plan: RunPlan, ledger: Ledger, region_tiles: Mapping[str, Collection[str]]
+) -> tuple[ReportRow, ...]:
+    """Return a row for every indicator and region asked for.
+
+    Parameters
+    ----------
+    plan : RunPlan
+    ledger : Ledger
+    region_tiles : mapping
+        Region id to the names of the tiles that it lies on.
+    """
+    settings = plan.setup.settings
+    indicators = load_indicators(settings.project)
+    targets = load_targets(settings.project)
+    rows = []
+    for name in plan.setup.config.indicators.report:
+        indicator = _known(indicators, name)
+        for region in plan.regions:
+            tiles = region_tiles[region.id]
+            rows.append(_row(plan, ledger, region, indicator, targets, tiles))
+    return tuple(rows)
+
+
+def _known(indicators: Mapping[str, Indicator], name: str) -> Indicator:
+    if name not in indicators:
+        raise ConfigError(
+            f"[indicators] report = {name!r}",
+            expected=f"one of {', '.join(indicators)}",
+            remedy="Correct the run configuration.",
+        )
+    return indicators[name]
+
+
+def _row(
+    plan: RunPlan,
+    ledger: Ledger,
+    region: Region,
+    indicator: Indicator,
+    targets: Sequence[Target],
+    tiles: Collection[str],
+) -> ReportRow:
+    estimate: Estimate | None = None
+    verdict: Verdict | None = None
+    refusal: str | None = None
+    try:
+        estimate = _estimate(plan, ledger, region, indicator, tiles)
+        verdict = _verdict(plan, estimate, region, targets)
+    except Refusal as error:
+        refusal = str(error)
+    return ReportRow(
+        region=region,
+        indicator_id=indicator.id,
+        indicator_zh=indicator.name_zh,
+        indicator_en=indicator.name_en,
+        estimate=estimate,
+        verdict=verdict,
+        refusal=refusal,
+    )
+
+
+def _estimate(
+    plan: RunPlan,
+    ledger: Ledger,
+    region: Region,
+    indicator: Indicator,
+    tiles: Collection[str],
+) -> Estimate:
+    kind = MAP_INDICATORS.get(indicator.id, "month")
+    available = ("fvc_map",) if indicator.id in MAP_INDICATORS else ()
+    if kind == "peak" and plan.setup.peak is None:
+        season = plan.setup.config.season
+        raise Refusal(
+            f"{indicator.id} for {plan.setup.month.label}",
+            expected=f"a month that ends on or after {season.peak_end}, "
+            "when the peak season is complete",
+            remedy="Run that month or a later one of the same year.",
+        )
+    admit(indicator, period=plan.period(kind), available=available)
+    _require_pixels(plan, ledger, region, kind, tiles)
+    sums = sum_region(ledger.rows[kind], plan.leaves.members[region.id])
+    _require_valid_share(plan, region, sums)
+    value, se, df = mean_and_model_se(sums)
+    confidence = plan.setup.config.estimate.confidence
+    low, high = student_interval(value, se, df, confidence, bounds=(0.0, 1.0))
+    return Estimate(
+        indicator=indicator.id,
+        region=region.id,
+        period=plan.period(kind).label,
+        value=value,
+        se=se,
+        df=df,
+        low=low,
+        high=high,
+        confidence=confidence,
+        unit=indicator.unit,
+        mode="model",
+        n=0,
+        area_ha=sums.area_ha,
+        valid_share=sums.valid_share,
+        provenance="simulated" if plan.simulated else "observed",
+        flags=(MODEL_ONLY,),
+    )
+
+
+def _require_pixels(
+    plan: RunPlan, ledger: Ledger, region: Region, kind: Kind, tiles: Collection[str]
+) -> None:
+    period = plan.period(kind)
+    if not plan.scenes_of(kind):
+        raise Refusal(
+            f"no scene of {period.label} for {region.id}",
+            expected=f"at least one between {period.start} and {period.end}",
+            remedy="Choose another month, or check the source.",
+        )
+    failures = [text for t, text in ledger.failed[kind].items() if t in tiles]
+    if failures:
+        raise Refusal(
+            f"{len(failures)} of {len(tiles)} tiles of {region.id} could not be read: "
+            f"{failures[0]}",
+            expected="every tile of the region",
+            remedy="Mend the source and run again: finished tiles are kept.",
+        )
+
+
+def _require_valid_share(plan: RunPlan, region: Region, sums: RegionSums) -> None:
+    least = plan.setup.config.regions.min_valid_share
+    if sums.valid_share < least or sums.land_ha <= 0:
+        raise Refusal(
+            f"{sums.valid_share:.1%} of the land of {region.id} has enough clear "
+            "observations",
+            expected=f"at least {least:.0%}",
+            remedy="Wait for more scenes, or choose a longer period.",
+        )
+
+
+def _verdict(
+    plan: RunPlan, estimate: Estimate, region: Region, targets: Sequence[Target]
+) -> Verdict | None:
+    """Return the verdict on the region's own target, else on a reference line."""
+    year = plan.setup.month.start.year
+    fitting = [
+        target
+        for target in targets
+        if target.indicator == estimate.indicator
+        and target.year == year
+        and target.scope in (region.id, "*")
+    ]
+    if not fitting:
+        return None
+    target = min(fitting, key=lambda t: t.scope == "*")
+    return judge(estimate, target, confidence=estimate.confidence)
+
+
+def refused_regions(plan: RunPlan, rows: Sequence[ReportRow]) -> dict[str, str]:
+    """Return the regions without any number from a map, with the reason."""
+    refused = dict(plan.unknown)
+    for region in plan.regions:
+        mine = [
+            row
+            for row in rows
+            if row.region.id == region.id and row.indicator_id in MAP_INDICATORS
+        ]
+        if mine and all(row.estimate is None for row in mine):
+            month = [r for r in mine if r.indicator_id == "fvc_month"] or mine
+            refused[region.id] = month[0].refusal or ""
+    return refused

@@ -1,0 +1,273 @@
+"""The plan of a run: regions as leaves, pinned scenes, tiles. No pixel is read.
+
+A plan is stored before it is carried out, so that every later task, in whatever
+process, works from the same pinned list.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import geopandas as gpd
+import pyproj
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from qhsink.domain.errors import BadInput, RegionError
+from qhsink.domain.period import Period
+from qhsink.domain.region import Region
+from qhsink.domain.scene import Scene
+from qhsink.grid import Grid
+from qhsink.regions.database import RegionDatabase, load_database
+from qhsink.regions.overlay import Leaves, cut_by, load_leaves, overlay
+from qhsink.regions.user import read_user_regions
+from qhsink.sources.stac import pin_scenes, scene_from_json, scene_to_json
+from qhsink.steps.request import RunRequest, Setup, set_up
+from qhsink.config import Settings
+
+Kind = Literal["month", "peak"]
+
+_MARGIN_DEG = 0.02
+"""Scenes are searched a little beyond a region, so that no edge pixel is missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileJob:
+    """One tile of one period: the unit of work."""
+
+    col: int
+    row: int
+    kind: Kind
+    """``month``: median of the month; ``peak``: the peak season's composite."""
+    scenes: tuple[Scene, ...]
+    """Pinned scenes whose footprint meets the tile, in time order."""
+    leaves: tuple[tuple[str, bytes], ...]
+    """Leaf id and its geometry on the tile (WKB, grid coordinates)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a run will do."""
+
+    setup: Setup
+    grid: Grid
+    regions: tuple[Region, ...]
+    """Regions to be reported, in the order asked for."""
+    unknown: Mapping[str, str]
+    """Regions that cannot be used, with the reason."""
+    leaves: Leaves
+    """The leaves these regions are sums of, on the grid's CRS."""
+    scenes: tuple[Scene, ...]
+    """All pinned scenes, in time order."""
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    """Item ids left out, with the reason."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any scene is simulated."""
+        return any(scene.simulated for scene in self.scenes)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The composites this run makes."""
+        return ("month", "peak") if self.setup.peak else ("month",)
+
+    def period(self, kind: Kind) -> Period:
+        """Return the period of a composite."""
+        peak = self.setup.peak
+        return peak if kind == "peak" and peak is not None else self.setup.month
+
+    def scenes_of(self, kind: Kind) -> tuple[Scene, ...]:
+        """Return the scenes of a composite, without those excluded."""
+        period = self.period(kind)
+        return tuple(
+            scene
+            for scene in self.scenes
+            if period.contains(scene.acquired.date())
+            and scene.item_id not in self.excluded
+        )
+
+    def region_geometry(self, region_id: str) -> BaseGeometry:
+        """Return the union of a region's leaves, in grid coordinates."""
+        chosen = self.leaves.frame["leaf_id"].isin(self.leaves.members[region_id])
+        return shapely.union_all(self.leaves.frame.loc[chosen, "geometry"].to_numpy())
+
+
+def make_plan(setup: Setup) -> RunPlan:
+    """Resolve regions and pin scenes.
+
+    Raises
+    ------
+    BadInput
+        When no region asked for can be used, or the source cannot be read.
+    """
+    grid = setup.config.grid.build()
+    regions, leaves, unknown = _resolve_regions(setup, grid)
+    periods = [setup.month] + ([setup.peak] if setup.peak else [])
+    pinned: dict[str, Scene] = {}
+    for region in regions:
+        bbox = _lonlat_bbox(leaves, region.id, grid.crs)
+        for period in periods:
+            for scene in pin_scenes(
+                setup.source,
+                project=setup.settings.project,
+                bbox=bbox,
+                period=period,
+            ):
+                pinned[scene.item_id] = scene
+    ordered = tuple(sorted(pinned.values(), key=lambda s: (s.acquired, s.item_id)))
+    return RunPlan(setup, grid, regions, unknown, leaves, ordered)
+
+
+def _resolve_regions(
+    setup: Setup, grid: Grid
+) -> tuple[tuple[Region, ...], Leaves, dict[str, str]]:
+    database = _database(setup.settings)
+    ids, shapes, unknown = [], [], {}
+    regions: list[Region] = []
+    first: RegionError | None = None
+    for text in setup.request.regions:
+        try:
+            if Path(text).is_file():
+                found = read_user_regions(
+                    Path(text),
+                    crs=grid.crs,
+                    reference=database,
+                    inside_province=setup.config.regions.inside_province,
+                )
+                shapes += found
+                regions += [shape.region for shape in found]
+            else:
+                regions.append(database.get(text))
+            ids = [region.id for region in regions]
+        except RegionError as error:
+            unknown[text] = str(error)
+            first = first or error
+    if not regions and first is not None:
+        raise first
+    if setup.config.regions.inside_province:
+        base = load_leaves(_database_path(setup.settings), grid.crs)
+        leaves = cut_by(base, shapes) if shapes else base
+    else:
+        leaves = overlay(shapes)
+    return tuple(dict.fromkeys(regions)), leaves.restricted_to(ids), unknown
+
+
+def _database_path(settings: Settings) -> Path:
+    return settings.project / "aoi" / "qinghai.gpkg"
+
+
+def _database(settings: Settings) -> RegionDatabase:
+    return load_database(_database_path(settings))
+
+
+def _lonlat_bbox(
+    leaves: Leaves, region_id: str, crs: pyproj.CRS
+) -> tuple[float, float, float, float]:
+    chosen = leaves.frame["leaf_id"].isin(leaves.members[region_id])
+    bounds = leaves.frame.loc[chosen].total_bounds
+    to_lonlat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    west, south, east, north = to_lonlat.transform_bounds(*bounds, densify_pts=21)
+    return (
+        west - _MARGIN_DEG,
+        south - _MARGIN_DEG,
+        east + _MARGIN_DEG,
+        north + _MARGIN_DEG,
+    )
+
+
+def tile_jobs(plan: RunPlan) -> Iterator[TileJob]:
+    """Yield the jobs of ``plan``: each tile once, however many regions share it."""
+    frame = plan.leaves.frame
+    geometries = frame["geometry"].to_numpy()
+    tree = shapely.STRtree(geometries)
+    names = frame["leaf_id"].to_list()
+    whole = shapely.union_all(geometries)
+    footprints = {
+        kind: _on_grid(plan.scenes_of(kind), plan.grid.crs) for kind in plan.kinds
+    }
+    for tile in plan.grid.tiles_over(whole):
+        bounds = tile.bounds
+        pieces = []
+        for number in sorted(tree.query(bounds, predicate="intersects")):
+            part = shapely.intersection(geometries[number], bounds)
+            if part.area > 0:
+                pieces.append((names[number], shapely.to_wkb(part)))
+        for kind in plan.kinds:
+            near = tuple(s for s, f in footprints[kind] if f.intersects(bounds))
+            yield TileJob(tile.col, tile.row, kind, near, tuple(sorted(pieces)))
+
+
+def _on_grid(
+    scenes: Iterable[Scene], crs: pyproj.CRS
+) -> list[tuple[Scene, BaseGeometry]]:
+    to_grid = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    return [
+        (scene, shapely.box(*to_grid.transform_bounds(*scene.bbox, densify_pts=21)))
+        for scene in scenes
+    ]
+
+
+# A stored plan: what another process needs to carry on with the same pinned list.
+
+
+def write_plan(plan: RunPlan, folder: Path) -> dict[str, Any]:
+    """Write ``plan`` into ``folder``; return its metadata."""
+    plan.leaves.frame.to_parquet(folder / "leaves.parquet")
+    content = {
+        "request": plan.setup.request.to_json(),
+        "regions": [dataclasses.asdict(region) for region in plan.regions],
+        "unknown": dict(plan.unknown),
+        "members": {name: list(leaf) for name, leaf in plan.leaves.members.items()},
+        "scenes": [scene_to_json(scene) for scene in plan.scenes],
+        "excluded": dict(plan.excluded),
+    }
+    text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True)
+    (folder / "plan.json").write_text(text, encoding="utf-8")
+    return {"regions": len(plan.regions), "scenes": len(plan.scenes)}
+
+
+def read_plan(folder: Path, settings: Settings) -> RunPlan:
+    """Return the plan that ``write_plan`` stored in ``folder``."""
+    content = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+    setup = set_up(RunRequest.from_json(content["request"]), settings)
+    members = {name: tuple(leaf) for name, leaf in content["members"].items()}
+    return RunPlan(
+        setup=setup,
+        grid=setup.config.grid.build(),
+        regions=tuple(Region(**entry) for entry in content["regions"]),
+        unknown=content["unknown"],
+        leaves=Leaves(gpd.read_parquet(folder / "leaves.parquet"), members),
+        scenes=tuple(scene_from_json(entry) for entry in content["scenes"]),
+        excluded=content["excluded"],
+    )
+
+
+def plan_token(plan: RunPlan) -> str:
+    """Return a digest of everything a plan fixes."""
+    content = {
+        "config": plan.setup.config.model_dump(mode="json"),
+        "request": plan.setup.request.to_json(),
+        "leaves": plan.leaves.digest,
+        "scenes": [scene_to_json(scene) for scene in plan.scenes],
+        "excluded": dict(plan.excluded),
+    }
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def require_scenes(plan: RunPlan, kinds: Sequence[Kind]) -> None:
+    """Raise BadInput when the source has no scene at all for the plan's periods."""
+    if not any(plan.scenes_of(kind) for kind in kinds):
+        raise BadInput(
+            f"source {plan.setup.request.source!r} has no scene for "
+            f"{plan.setup.month.label}",
+            expected="at least one scene in the month",
+            remedy="Choose another month, or check the source.",
+        )

@@ -1,0 +1,142 @@
+"""What was asked for, checked before anything is read or written."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qhsink.config import (
+    RunConfig,
+    Settings,
+    SourceConfig,
+    load_run_config,
+    load_sources,
+)
+from qhsink.domain.errors import BadInput
+from qhsink.domain.period import Period, parse_month, peak_season
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A monthly run, in words that fit a schedule or a form."""
+
+    month: str
+    """Calendar month, ``YYYY-MM``."""
+    regions: tuple[str, ...]
+    """Region ids, or paths of vector files."""
+    source: str
+    """Name in ``config/sources.toml``, or path of a static catalogue or folder."""
+    config: str | None = None
+    """Run configuration; the source's own when None."""
+    out: str | None = None
+    """Folder of the results; ``out/<month>-<source>`` when None."""
+    models: tuple[tuple[str, str], ...] = ()
+    """Overrides ``(target, model id)``."""
+
+    @classmethod
+    def from_json(cls, table: Mapping[str, Any]) -> RunRequest:
+        """Return the request that ``to_json`` wrote."""
+        models = tuple((target, model) for target, model in table["models"])
+        return cls(**{**table, "regions": tuple(table["regions"]), "models": models})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A request with its configuration found and checked."""
+
+    request: RunRequest
+    settings: Settings
+    config: RunConfig
+    config_name: str
+    """File name of the run configuration."""
+    source: SourceConfig
+    month: Period
+    peak: Period | None
+    """The peak season that is complete by the end of the month, if any."""
+    out: Path
+    """Folder of the results."""
+
+
+def set_up(request: RunRequest, settings: Settings) -> Setup:
+    """Return the request with everything it names loaded.
+
+    Raises
+    ------
+    BadInput
+        When the month, the source, the configuration or ``out`` cannot be used.
+    """
+    month = parse_month(request.month)
+    if not request.regions:
+        raise BadInput(
+            "no region",
+            expected="at least one region id or vector file",
+            remedy="Add --region ID; `qhsink aoi list` shows the ids.",
+        )
+    source = find_source(request.source, settings)
+    path = settings.project / "config" / source.run_config
+    config = load_run_config(Path(request.config) if request.config else path)
+    config = _with_models(config, request.models)
+    season = config.season
+    peak = peak_season(month.start.year, start=season.peak_start, end=season.peak_end)
+    name = Path(request.source).stem if "/" in request.source else request.source
+    default = settings.project / "out" / f"{request.month}-{name}"
+    return Setup(
+        request=request,
+        settings=settings,
+        config=config,
+        config_name=Path(request.config).name if request.config else path.name,
+        source=source,
+        month=month,
+        peak=peak if peak.end <= month.end else None,
+        out=_writable_out(Path(request.out) if request.out else default),
+    )
+
+
+def find_source(name: str, settings: Settings) -> SourceConfig:
+    """Return the source called ``name``, or a static one for an existing path."""
+    sources = load_sources(settings.project)
+    if name in sources:
+        return sources[name]
+    if Path(name).exists():
+        return SourceConfig(kind="static", url=str(Path(name).resolve()))
+    raise BadInput(
+        f"source {name!r}",
+        expected=f"one of {', '.join(sources)}, or the path of a STAC catalogue",
+        remedy="Correct --source, or add it to config/sources.toml.",
+    )
+
+
+def _with_models(config: RunConfig, models: tuple[tuple[str, str], ...]) -> RunConfig:
+    known = type(config.models).model_fields
+    for target, _ in models:
+        if target not in known:
+            raise BadInput(
+                f"--model {target}=...",
+                expected=f"one of the targets {', '.join(known)}",
+                remedy="Correct the target before the equals sign.",
+            )
+    chosen = config.models.model_copy(update=dict(models))
+    return config.model_copy(update={"models": chosen})
+
+
+def _writable_out(out: Path) -> Path:
+    if out.is_dir() and any(out.iterdir()) and not (out / "run.json").is_file():
+        raise BadInput(
+            f"--out {out} holds files that are not a qhsink run",
+            expected="a new or empty folder, or an earlier run to be replaced",
+            remedy="Name another folder.",
+        )
+    if out.exists() and not out.is_dir():
+        raise BadInput(
+            f"--out {out} is a file",
+            expected="a folder",
+            remedy="Name another folder.",
+        )
+    return out

@@ -1,0 +1,359 @@
+"""One tile, from pinned scenes to ledger rows: composite, map, ledger.
+
+Each is an artifact of its own, made only when it is not there; the three share one
+pass in memory, so a tile is read once. A tile is one Dask task: a graph per band
+and date costs more to schedule than to compute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import rasterio
+import shapely
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from threadpoolctl import threadpool_limits
+
+from qhsink.config import RunConfig, Settings
+from qhsink.domain.errors import SourceError
+from qhsink.domain.scene import BANDS, Scene
+from qhsink.estimation.ledger import TileMap, ledger_rows
+from qhsink.grid import Grid, coverage
+from qhsink.imagery.composite import (
+    Composite,
+    Flag,
+    median_composite,
+    peak_composite,
+)
+from qhsink.imagery.masking import MaskRules, classify_observations
+from qhsink.mapping.ensemble import Prediction, predict_composite
+from qhsink.registry import Model, load_model
+from qhsink.reporting.cog import write_cog
+from qhsink.sources.reading import read_window
+from qhsink.sources.stac import scene_to_json
+from qhsink.steps.plan import TileJob
+from qhsink.store import Artifact, Key, Store, code_version, make_key
+
+NODATA = 65_535
+"""No value, in the uint16 maps."""
+
+SCALE = 1e-4
+"""Unit per digital number, in the uint16 maps."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileKeys:
+    """The keys of a tile's three artifacts, known before anything is computed."""
+
+    composite: Key
+    maps: Key
+    ledger: Key
+
+
+@dataclass(frozen=True, slots=True)
+class TileOutcome:
+    """What became of a tile."""
+
+    tile: str
+    """Tile name."""
+    kind: str
+    """``month`` or ``peak``."""
+    keys: Mapping[str, str]
+    """Digest of each artifact, by step; empty when the tile failed."""
+    made: tuple[str, ...]
+    """Steps that were computed now; the others were found in the store."""
+    error: str | None
+    """Why the tile has no result, in one line; None when it has."""
+
+
+def tile_keys(job: TileJob, config: RunConfig, *, grid: Grid, model: Model) -> TileKeys:
+    """Return the content keys of a job's artifacts."""
+    tile = grid.tile(job.col, job.row)
+    scenes = json.dumps([_scene_token(s) for s in job.scenes], sort_keys=True)
+    composite = make_key(
+        "composite",
+        code=code_version("qhsink.imagery", "qhsink.sources", "qhsink.grid"),
+        params={
+            "grid": grid.token(),
+            "tile": tile.name,
+            "kind": job.kind,
+            "masks": config.masks.model_dump(mode="json"),
+            "composite": config.composite.model_dump(mode="json"),
+        },
+        inputs={"scenes": _digest(scenes.encode())},
+    )
+    maps = make_key(
+        "maps",
+        code=code_version("qhsink.mapping"),
+        params={"tile": tile.name, "kind": job.kind},
+        inputs={"composite": composite.digest, "model": model.digest},
+    )
+    leaves = b"".join(name.encode() + wkb for name, wkb in job.leaves)
+    ledger = make_key(
+        "ledger",
+        code=code_version("qhsink.estimation.ledger", "qhsink.grid"),
+        params={"tile": tile.name, "kind": job.kind},
+        inputs={"maps": maps.digest, "leaves": _digest(leaves)},
+    )
+    return TileKeys(composite, maps, ledger)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _scene_token(scene: Scene) -> dict[str, Any]:
+    """Return a scene's identity: a local file without checksum by size and time."""
+    token = scene_to_json(scene)
+    stats = {}
+    for file in scene.files:
+        path = Path(file.href)
+        if file.checksum is None and path.is_file():
+            stat = path.stat()
+            stats[file.band] = [stat.st_size, stat.st_mtime_ns]
+    return {**token, "unchecked_files": stats}
+
+
+def compute_tile(job: TileJob, config: RunConfig, settings: Settings) -> TileOutcome:
+    """Make what is missing of a tile's composite, map and ledger rows.
+
+    A scene that cannot be read ends this tile, not the run.
+    """
+    grid = _grid(config)
+    model = _model(settings.project / "models", config.models.fvc)
+    keys = tile_keys(job, config, grid=grid, model=model)
+    name = grid.tile(job.col, job.row).name
+    work = _TileWork(job, config, grid, model, keys, Store(settings.store))
+    try:
+        with threadpool_limits(limits=1):
+            made = work.run()
+    except SourceError as error:
+        return TileOutcome(name, job.kind, {}, (), str(error))
+    digests = {key.step: key.digest for key in (keys.composite, keys.maps, keys.ledger)}
+    return TileOutcome(name, job.kind, digests, made, None)
+
+
+@lru_cache(maxsize=4)
+def _grid(config: RunConfig) -> Grid:
+    return config.grid.build()
+
+
+@lru_cache(maxsize=4)
+def _model(folder: Path, model_id: str) -> Model:
+    return load_model(folder, model_id)
+
+
+class _TileWork:
+    """The three artifacts of one tile, each made from the one before on demand."""
+
+    def __init__(
+        self,
+        job: TileJob,
+        config: RunConfig,
+        grid: Grid,
+        model: Model,
+        keys: TileKeys,
+        store: Store,
+    ) -> None:
+        self.job, self.config, self.grid = job, config, grid
+        self.model, self.keys, self.store = model, keys, store
+        self.tile = grid.tile(job.col, job.row)
+        self._composite: Composite | None = None
+        self._prediction: Prediction | None = None
+
+    def run(self) -> tuple[str, ...]:
+        """Make what is missing; return the steps made now."""
+        made = []
+        for key, write in (
+            (self.keys.composite, self._write_composite),
+            (self.keys.maps, self._write_maps),
+            (self.keys.ledger, self._write_ledger),
+        ):
+            if self.store.find(key) is None:
+                self.store.put(key, write)
+                made.append(key.step)
+        return tuple(made)
+
+    def composite(self) -> Composite:
+        """Return the composite, read from the store or made from the scenes."""
+        if self._composite is None:
+            found = self.store.find(self.keys.composite)
+            self._composite = (
+                _read_composite(found) if found else self._make_composite()
+            )
+        return self._composite
+
+    def prediction(self) -> Prediction:
+        """Return every member's prediction on clear land."""
+        if self._prediction is None:
+            composite = self.composite()
+            self._prediction = predict_composite(
+                self.model.ensemble,
+                composite.reflectance,
+                BANDS,
+                _is_clear_land(composite),
+            )
+        return self._prediction
+
+    def _make_composite(self) -> Composite:
+        rules, choice = self.config.masks, self.config.composite
+        stack = read_window(self.job.scenes, self.tile.geobox)
+        mask_rules = MaskRules(
+            **rules.model_dump(), pixel_size_m=self.grid.pixel_size
+        )
+        seen = classify_observations(
+            stack.reflectance, stack.mask, stack.mask_kind, mask_rules
+        )
+        if self.job.kind == "peak":
+            return peak_composite(
+                stack.reflectance,
+                seen.clear,
+                seen.water,
+                min_clear=choice.min_clear_peak,
+                quantile=choice.peak_quantile,
+            )
+        return median_composite(
+            stack.reflectance,
+            seen.clear,
+            seen.water,
+            min_clear=choice.min_clear_month,
+        )
+
+    def _write_composite(self, folder: Path) -> Mapping[str, Any]:
+        composite = self.composite()
+        block = self.grid.block_px
+        _write_raster(
+            folder / "reflectance.tif",
+            composite.reflectance,
+            geobox=self.tile.geobox,
+            nodata=-32_768,
+            names=BANDS,
+            block=block,
+        )
+        _write_raster(
+            folder / "quality.tif",
+            np.stack([composite.n_clear, composite.flags]),
+            geobox=self.tile.geobox,
+            nodata=None,
+            names=("n_clear", "flags"),
+            block=block,
+        )
+        return {"scenes": [scene.item_id for scene in self.job.scenes]}
+
+    def _write_maps(self, folder: Path) -> Mapping[str, Any]:
+        composite, prediction = self.composite(), self.prediction()
+        common = {"geobox": self.tile.geobox, "block_px": self.grid.block_px}
+        shape = self.tile.geobox.shape
+        tags = {"MODEL": self.model.id, "TILE": self.tile.name}
+        write_cog(
+            folder / "fvc.tif",
+            [
+                _on_lattice(prediction.mean, prediction.index, shape),
+                _on_lattice(prediction.spread, prediction.index, shape),
+            ],
+            nodata=NODATA,
+            descriptions=("fvc", "fvc_model_sd"),
+            scales=(SCALE, SCALE),
+            offsets=(0.0, 0.0),
+            units=("1", "1"),
+            tags=tags,
+            **common,
+        )
+        write_cog(
+            folder / "quality.tif",
+            [composite.n_clear, composite.flags],
+            nodata=None,
+            descriptions=("n_clear", "flags"),
+            scales=(1.0, 1.0),
+            offsets=(0.0, 0.0),
+            units=("1", "1"),
+            tags=tags,
+            **common,
+        )
+        return {
+            "valid_pixels": int(prediction.index.size),
+            "scenes": [scene.item_id for scene in self.job.scenes],
+        }
+
+    def _write_ledger(self, folder: Path) -> Mapping[str, Any]:
+        composite, prediction = self.composite(), self.prediction()
+        water = (composite.flags & int(Flag.WATER)) != 0
+        tile_map = TileMap(self.tile.name, prediction.index, prediction.members, water)
+        fractions = {
+            leaf: coverage(self.tile.geobox, shapely.from_wkb(wkb))
+            for leaf, wkb in self.job.leaves
+        }
+        rows = ledger_rows(
+            tile_map, fractions, pixel_area_ha=self.grid.pixel_area_ha
+        )
+        rows.to_parquet(folder / "rows.parquet", index=False)
+        return {"rows": len(rows)}
+
+
+def _is_clear_land(composite: Composite) -> NDArray[np.bool_]:
+    stopped = int(Flag.TOO_FEW | Flag.WATER | Flag.NO_DATA)
+    clear: NDArray[np.bool_] = (composite.flags & stopped) == 0
+    return clear
+
+
+def _on_lattice(
+    values: NDArray[np.float32], index: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.uint16]:
+    lattice = np.full(shape[0] * shape[1], NODATA, dtype=np.uint16)
+    lattice[index] = np.rint(values / SCALE).astype(np.uint16)
+    return lattice.reshape(shape)
+
+
+def _write_raster(
+    path: Path,
+    data: NDArray[Any],
+    *,
+    geobox: GeoBox,
+    nodata: float | None,
+    names: tuple[str, ...],
+    block: int,
+) -> None:
+    """Write a working file: tiled, zstd level 1 (performance.md, table 2)."""
+    profile = {
+        "driver": "GTiff",
+        "dtype": data.dtype,
+        "count": data.shape[0],
+        "height": data.shape[1],
+        "width": data.shape[2],
+        "crs": geobox.crs.to_wkt(),
+        "transform": geobox.affine,
+        "nodata": nodata,
+        "tiled": True,
+        "blockxsize": block,
+        "blockysize": block,
+        "compress": "zstd",
+        "zstd_level": 1,
+        "predictor": 2,
+        "interleave": "band",
+    }
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(data)
+        file.descriptions = names
+
+
+def _read_composite(artifact: Artifact) -> Composite:
+    with rasterio.open(artifact.path("reflectance.tif")) as file:
+        reflectance = file.read()
+    with rasterio.open(artifact.path("quality.tif")) as file:
+        n_clear, flags = file.read()
+    return Composite(reflectance=reflectance, n_clear=n_clear, flags=flags)
+
+
+def read_ledger(outcome: TileOutcome, store: Store) -> pd.DataFrame:
+    """Return a tile's ledger rows from the store."""
+    folder = store.folder_of("ledger", outcome.keys["ledger"])
+    return pd.read_parquet(folder / "rows.parquet")
