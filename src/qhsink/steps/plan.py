@@ -19,6 +19,7 @@ import pyproj
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from qhsink.config import Settings
 from qhsink.domain.errors import BadInput, RegionError
 from qhsink.domain.period import Period
 from qhsink.domain.region import Region
@@ -29,7 +30,6 @@ from qhsink.regions.overlay import Leaves, cut_by, load_leaves, overlay
 from qhsink.regions.user import read_user_regions
 from qhsink.sources.stac import pin_scenes, scene_from_json, scene_to_json
 from qhsink.steps.request import RunRequest, Setup, set_up
-from qhsink.config import Settings
 
 Kind = Literal["month", "peak"]
 

@@ -207,9 +207,7 @@ class _TileWork:
     def _make_composite(self) -> Composite:
         rules, choice = self.config.masks, self.config.composite
         stack = read_window(self.job.scenes, self.tile.geobox)
-        mask_rules = MaskRules(
-            **rules.model_dump(), pixel_size_m=self.grid.pixel_size
-        )
+        mask_rules = MaskRules(**rules.model_dump(), pixel_size_m=self.grid.pixel_size)
         seen = classify_observations(
             stack.reflectance, stack.mask, stack.mask_kind, mask_rules
         )
@@ -292,9 +290,7 @@ class _TileWork:
             leaf: coverage(self.tile.geobox, shapely.from_wkb(wkb))
             for leaf, wkb in self.job.leaves
         }
-        rows = ledger_rows(
-            tile_map, fractions, pixel_area_ha=self.grid.pixel_area_ha
-        )
+        rows = ledger_rows(tile_map, fractions, pixel_area_ha=self.grid.pixel_area_ha)
         rows.to_parquet(folder / "rows.parquet", index=False)
         return {"rows": len(rows)}
 

@@ -1,0 +1,307 @@
+"""The results of a run: maps with STAC items, tables, provenance, one page.
+
+Written aside and renamed into place, so a folder of results is whole or absent.
+Maps are linked from the store where the file system allows, else copied.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from qhsink import __version__
+from qhsink.config import load_indicators
+from qhsink.domain.errors import StoreFault
+from qhsink.domain.scene import Scene
+from qhsink.registry import load_model
+from qhsink.reporting.catalogue import MapBand, MapFile, map_item, write_catalogue
+from qhsink.reporting.page import write_page
+from qhsink.reporting.record import IndicatorText, ReportRow, RunReport, SceneRow
+from qhsink.reporting.tables import estimates_table, write_estimates
+from qhsink.steps.estimates import Ledger, refused_regions
+from qhsink.steps.pictures import region_picture
+from qhsink.steps.plan import RunPlan, plan_token
+from qhsink.steps.tiles import NODATA, SCALE, TileOutcome
+from qhsink.store import Store, code_version, file_digest
+
+SOURCE_PACKAGES = (
+    "qhsink.domain", "qhsink.grid", "qhsink.sources", "qhsink.imagery",
+    "qhsink.mapping", "qhsink.estimation", "qhsink.indicators", "qhsink.steps",
+)  # fmt: skip
+
+FVC_BANDS = (
+    MapBand("fvc", "fractional vegetation cover", "1", "uint16", SCALE, 0.0, NODATA),
+    MapBand(
+        "fvc_model_sd",
+        "standard deviation over the model's members",
+        "1",
+        "uint16",
+        SCALE,
+        0.0,
+        NODATA,
+    ),
+)
+QUALITY_BANDS = (
+    MapBand("n_clear", "clear observations", "1", "uint8"),
+    MapBand("flags", "bits of imagery.composite.Flag", "1", "uint8"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a run left behind."""
+
+    out: Path
+    """Folder of the results."""
+    rows: tuple[ReportRow, ...]
+    """Estimates and refusals."""
+    refused: Mapping[str, str]
+    """Regions without a number, with the reason."""
+    made: int
+    """Artifacts computed now."""
+    reused: int
+    """Artifacts found whole in the store."""
+    scenes: int
+    """Scenes pinned."""
+
+
+def publish(
+    plan: RunPlan,
+    outcomes: Sequence[TileOutcome],
+    ledger: Ledger,
+    rows: tuple[ReportRow, ...],
+    *,
+    region_tiles: Mapping[str, Collection[str]],
+    generated_at: str,
+) -> Published:
+    """Write the results of a run into its folder and return what they say.
+
+    Raises
+    ------
+    StoreFault
+        When the folder cannot be written; an earlier run there is left as it was.
+    """
+    out = plan.setup.out
+    aside = out.with_name(f".{out.name}-{uuid.uuid4().hex[:8]}")
+    try:
+        aside.mkdir(parents=True)
+        _write_maps(plan, outcomes, aside)
+        _write_tables(plan, ledger, rows, aside)
+        report = _report(plan, outcomes, rows, region_tiles, generated_at)
+        write_page(report, aside / "report.html")
+        _write_run(plan, report, rows, aside)
+        _replace(aside, out)
+    except OSError as error:
+        raise StoreFault(
+            f"the results could not be written to {out} ({error.strerror or error})",
+            expected="a writable folder with free space",
+            remedy="Free space or name another folder with --out, then run again: "
+            "what was computed is kept.",
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    made = sum(len(o.made) for o in outcomes)
+    return Published(
+        out=out,
+        rows=rows,
+        refused=refused_regions(plan, rows),
+        made=made,
+        reused=sum(len(o.keys) for o in outcomes) - made,
+        scenes=len(plan.scenes),
+    )
+
+
+def _replace(aside: Path, out: Path) -> None:
+    old = out.with_name(f".{out.name}-old-{uuid.uuid4().hex[:8]}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.exists():
+        out.rename(old)
+    aside.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_maps(plan: RunPlan, outcomes: Sequence[TileOutcome], folder: Path) -> None:
+    store = Store(plan.setup.settings.store)
+    tiles = {t.name: t for t in plan.grid.tiles_over(_whole(plan))}
+    items = []
+    for outcome in outcomes:
+        if outcome.error is not None:
+            continue
+        source = store.folder_of("maps", outcome.keys["maps"])
+        manifest = json.loads((source / "manifest.json").read_text(encoding="utf-8"))
+        label = plan.period(_kind(outcome)).label
+        for name, bands in (("fvc", FVC_BANDS), ("quality", QUALITY_BANDS)):
+            target = folder / "maps" / label / f"{name}_{outcome.tile}.tif"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link(source / f"{name}.tif", target)
+            items.append(
+                map_item(
+                    MapFile(
+                        item_id=f"{name}_{label}_{outcome.tile}",
+                        tile=outcome.tile,
+                        geobox=tiles[outcome.tile].geobox,
+                        path=target,
+                        bands=bands,
+                        start=plan.period(_kind(outcome)).start,
+                        end=plan.period(_kind(outcome)).end,
+                        model=plan.setup.config.models.fvc,
+                        provenance=_provenance(plan),
+                        scenes=tuple(manifest["meta"]["scenes"]),
+                        key=outcome.keys["maps"],
+                    )
+                )
+            )
+    write_catalogue(
+        folder,
+        items,
+        catalogue_id=f"qhsink-{plan.setup.month.label}",
+        description=f"Maps of {plan.setup.month.label} ({_provenance(plan)} pixels)",
+    )
+
+
+def _kind(outcome: TileOutcome) -> Any:
+    return outcome.kind
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        # Another file system, or one without hard links.
+        shutil.copyfile(source, target)
+
+
+def _whole(plan: RunPlan) -> Any:
+    return plan.leaves.frame.union_all()
+
+
+def _provenance(plan: RunPlan) -> Any:
+    return "simulated" if plan.simulated else "observed"
+
+
+def _write_tables(
+    plan: RunPlan, ledger: Ledger, rows: Sequence[ReportRow], folder: Path
+) -> None:
+    parts = [
+        frame.assign(period=plan.period(kind).label)
+        for kind, frame in ledger.rows.items()
+        if len(frame)
+    ]
+    columns = ["tile", "leaf_id", "stratum", "area_ha", "value_ha", "member_ha"]
+    empty = pd.DataFrame(columns=[*columns, "period"])
+    whole = pd.concat(parts, ignore_index=True) if parts else empty
+    whole.to_parquet(folder / "ledger.parquet", index=False)
+    geometries = {r.id: plan.region_geometry(r.id) for r in plan.regions}
+    write_estimates(rows, geometries, plan.grid.crs, folder / "estimates.parquet")
+
+
+def _report(
+    plan: RunPlan,
+    outcomes: Sequence[TileOutcome],
+    rows: tuple[ReportRow, ...],
+    region_tiles: Mapping[str, Collection[str]],
+    generated_at: str,
+) -> RunReport:
+    settings, month = plan.setup.settings, plan.setup.month.label
+    indicators = load_indicators(settings.project)
+    model = load_model(settings.project / "models", plan.setup.config.models.fvc)
+    pictures = [
+        region_picture(plan, region.id, outcomes, region_tiles[region.id])
+        for region in plan.regions
+    ]
+    shown = dict.fromkeys(row.indicator_id for row in rows)
+    return RunReport(
+        title_zh=f"青海生态碳汇监测月报 {month}",
+        title_en=f"Qinghai ecological carbon-sink monitoring, {month}",
+        month=month,
+        peak=plan.setup.peak.label if plan.setup.peak else None,
+        generated_at=generated_at,
+        provenance=_provenance(plan),
+        rows=rows,
+        pictures=tuple(picture for picture in pictures if picture is not None),
+        scenes=tuple(_scene_row(scene, plan) for scene in plan.scenes),
+        notes=tuple(f"{name}: {why}" for name, why in plan.unknown.items()),
+        run=_run_facts(plan, outcomes, generated_at),
+        model_card=model.card,
+        definitions=tuple(
+            IndicatorText(
+                id=name,
+                name_zh=indicators[name].name_zh,
+                name_en=indicators[name].name_en,
+                definition_zh=indicators[name].definition_zh,
+                definition_en=indicators[name].definition_en,
+                source=indicators[name].source,
+            )
+            for name in shown
+        ),
+    )
+
+
+def _scene_row(scene: Scene, plan: RunPlan) -> SceneRow:
+    return SceneRow(
+        item_id=scene.item_id,
+        acquired=scene.acquired.isoformat(),
+        platform=scene.platform,
+        baseline=scene.baseline,
+        cloud_share=scene.cloud_share,
+        offset_rule=scene.offset_rule,
+        used=scene.item_id not in plan.excluded,
+        note=plan.excluded.get(scene.item_id, ""),
+    )
+
+
+def _run_facts(
+    plan: RunPlan, outcomes: Sequence[TileOutcome], generated_at: str
+) -> dict[str, Any]:
+    model = load_model(
+        plan.setup.settings.project / "models", plan.setup.config.models.fvc
+    )
+    return {
+        "qhsink": __version__,
+        "code": code_version(*SOURCE_PACKAGES),
+        "generated_at": generated_at,
+        "request": plan.setup.request.to_json(),
+        "config_file": plan.setup.config_name,
+        "config": plan.setup.config.model_dump(mode="json"),
+        "grid": plan.grid.crs.to_wkt(),
+        "plan": plan_token(plan),
+        "model": {"id": model.id, "digest": model.digest},
+        "regions": [dataclasses.asdict(region) for region in plan.regions],
+        "leaves": plan.leaves.digest,
+        "artifacts": {
+            f"{o.kind}/{o.tile}": dict(o.keys) or {"error": o.error} for o in outcomes
+        },
+    }
+
+
+def _write_run(
+    plan: RunPlan,
+    report: RunReport,
+    rows: Sequence[ReportRow],
+    folder: Path,
+) -> None:
+    """Write ``run.json`` last: with it, the folder is a run."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    content = {
+        **report.run,
+        "provenance": report.provenance,
+        "scenes": [
+            {**dataclasses.asdict(scene), "acquired": scene.acquired.isoformat()}
+            for scene in plan.scenes
+        ],
+        "excluded_scenes": dict(plan.excluded),
+        "estimates": estimates_table(rows),
+        "refused": refused_regions(plan, rows),
+        "files": {p.relative_to(folder).as_posix(): file_digest(p) for p in files},
+    }
+    text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True)
+    (folder / "run.json").write_text(text, encoding="utf-8")
