@@ -18,9 +18,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from qhsink.domain.errors import ConfigError
+from qhsink.domain.carbon import Band, DeductionSchedule, Factor, FactorTable
+from qhsink.domain.errors import ConfigError, TableError
 from qhsink.domain.estimate import Target
-from qhsink.domain.indicator import Indicator
+from qhsink.domain.indicator import (
+    ForestRule,
+    GradeScale,
+    Indicator,
+    OfficialStatistic,
+)
 from qhsink.grid import Grid, named_crs
 
 if TYPE_CHECKING:
@@ -257,29 +263,64 @@ def load_targets(project: Path) -> tuple[Target, ...]:
     """Return the dated targets of ``config/targets.toml``."""
     table = read_toml(project / "config" / "targets.toml")
     optional = {"value": None, "baseline_value": None, "baseline_year": None}
-    targets = [
-        _parse_noun(
-            Target,
-            optional | entry,
-            where=f"targets.toml [[target]] {entry.get('id', '?')}",
-        )
-        for entry in table.get("target", [])
-    ]
-    return tuple(targets)
+    entries = [optional | entry for entry in table.get("target", [])]
+    targets = _parse_nouns(Target, {"target": entries}, "target", where="targets.toml")
+    return tuple(_by_id(targets, where="targets.toml").values())
 
 
 def load_indicators(project: Path) -> Mapping[str, Indicator]:
     """Return the definitions of ``config/indicators.toml`` by id."""
     table = read_toml(project / "config" / "indicators.toml")
-    indicators = [
-        _parse_noun(
-            Indicator,
-            entry,
-            where=f"indicators.toml [[indicator]] {entry.get('id', '?')}",
+    return _by_id(
+        _parse_nouns(Indicator, table, "indicator", where="indicators.toml"),
+        where="indicators.toml",
+    )
+
+
+def load_factors(project: Path) -> FactorTable:
+    """Return the conversion factors of ``config/factors.toml``."""
+    table = read_toml(project / "config" / "factors.toml")
+    factors = _parse_nouns(Factor, table, "factor", where="factors.toml")
+    return FactorTable(tuple(_by_id(factors, where="factors.toml").values()))
+
+
+def load_bands(project: Path) -> tuple[Band, ...]:
+    """Return the plausibility bands of ``config/factors.toml``."""
+    table = read_toml(project / "config" / "factors.toml")
+    return _parse_nouns(Band, table, "band", where="factors.toml")
+
+
+def load_deductions(project: Path) -> Mapping[str, DeductionSchedule]:
+    """Return the deduction schedules of ``config/factors.toml`` by id."""
+    table = read_toml(project / "config" / "factors.toml")
+    schedules = _parse_nouns(
+        DeductionSchedule, table, "deduction", where="factors.toml"
+    )
+    return _by_id(schedules, where="factors.toml")
+
+
+def load_official(project: Path) -> tuple[OfficialStatistic, ...]:
+    """Return the official statistics of ``config/official.toml``."""
+    table = read_toml(project / "config" / "official.toml")
+    return _parse_nouns(OfficialStatistic, table, "statistic", where="official.toml")
+
+
+def load_grades(project: Path) -> Mapping[str, GradeScale]:
+    """Return the grade scales of ``config/strata.toml`` by id."""
+    table = read_toml(project / "config" / "strata.toml")
+    scales = _parse_nouns(GradeScale, table, "grades", where="strata.toml")
+    return _by_id(scales, where="strata.toml")
+
+
+def load_forest_rules(project: Path) -> Mapping[str, ForestRule]:
+    """Return ``forest_national`` and ``forest_fao`` of ``config/strata.toml``."""
+    table = read_toml(project / "config" / "strata.toml")
+    return {
+        name: _parse_noun(
+            ForestRule, table.get(name, {}), where=f"strata.toml [{name}]"
         )
-        for entry in table.get("indicator", [])
-    ]
-    return _by_id(indicators, where="indicators.toml")
+        for name in ("forest_national", "forest_fao")
+    }
 
 
 def parse_section(
@@ -291,6 +332,17 @@ def parse_section(
     except pydantic.ValidationError as error:
         known = tuple(_field_names(kind))
         raise _config_error(error, where=where, known=known) from error
+
+
+def _parse_nouns(
+    kind: type[_Noun], table: Mapping[str, Any], key: str, *, where: str
+) -> tuple[_Noun, ...]:
+    return tuple(
+        _parse_noun(
+            kind, entry, where=f"{where} [[{key}]] {entry.get('id', f'no. {number}')}"
+        )
+        for number, entry in enumerate(table.get(key, []), start=1)
+    )
 
 
 def _parse_noun(kind: type[_Noun], entry: Mapping[str, Any], *, where: str) -> _Noun:
@@ -307,6 +359,10 @@ def _parse_noun(kind: type[_Noun], entry: Mapping[str, Any], *, where: str) -> _
         return pydantic.TypeAdapter(kind).validate_python(dict(entry))
     except pydantic.ValidationError as error:
         raise _config_error(error, where=where, known=known) from error
+    except TableError as error:
+        raise ConfigError(
+            f"{where}: {error.found}", expected=error.expected, remedy=error.remedy
+        ) from error
 
 
 def _by_id(nouns: Iterable[_Named], *, where: str) -> dict[str, _Named]:
