@@ -1,0 +1,155 @@
+"""Numbers as people write them. Words and layout do not belong here.
+
+A value is shown to the second significant digit of its half-width: more digits
+would claim what the interval denies.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from qhsink.domain.estimate import Estimate
+
+MISSING = "—"
+"""Shown where a record holds no number."""
+
+HA_PER_WAN_HA = 10_000.0
+"""Hectares in one 万公顷."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How numbers of one unit are shown."""
+
+    factor: float
+    """Shown number over stored number."""
+    suffix: str
+    """Unit behind the number, with its leading space."""
+    least: int
+    """Least decimals."""
+
+
+_SCALES = {
+    "1": Scale(100.0, " %", 1),
+    "ha": Scale(1.0, " ha", 0),
+    "m3": Scale(1.0, " m³", 0),
+    "t": Scale(1.0, " t", 0),
+}
+
+
+def scale_of(unit: str) -> Scale:
+    """Return how numbers of ``unit`` are shown; ``1`` becomes per cent."""
+    return _SCALES.get(unit, Scale(1.0, f" {unit}", 0))
+
+
+def decimals_for(half_width: float, *, least: int) -> int:
+    """Return the decimals that show two significant digits of ``half_width``.
+
+    Between ``least`` and 2; ``half_width`` is in shown units. An interval of no
+    width gives ``least``.
+    """
+    if not math.isfinite(half_width) or half_width <= 0:
+        return least
+    return max(least, min(2, 1 - math.floor(math.log10(half_width))))
+
+
+def number_text(value: float | None, *, decimals: int) -> str:
+    """Return ``value`` with thousands separators, or a dash when there is none."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    text = f"{value:,.{decimals}f}"
+    return text if float(text.replace(",", "")) else text.removeprefix("-")
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """Return ``value ± half-width unit``, such as ``56.3 ± 1.8 %``."""
+    scale, decimals = _shown(estimate)
+    value = number_text(estimate.value * scale.factor, decimals=decimals)
+    half = number_text(estimate.half_width * scale.factor, decimals=decimals)
+    return f"{value} ± {half}{scale.suffix}"
+
+
+def interval_text(estimate: Estimate) -> str:
+    """Return ``low – high unit``, such as ``54.5 – 58.1 %``."""
+    scale, decimals = _shown(estimate)
+    low = number_text(estimate.low * scale.factor, decimals=decimals)
+    high = number_text(estimate.high * scale.factor, decimals=decimals)
+    return f"{low} – {high}{scale.suffix}"
+
+
+def plain_text(value: float | None, unit: str) -> str:
+    """Return a number that has no interval of its own, such as a target.
+
+    All digits that a document states are kept, up to three decimals.
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    scale = scale_of(unit)
+    text = f"{value * scale.factor:,.3f}".rstrip("0").rstrip(".")
+    return text + scale.suffix
+
+
+def share_text(share: float | None) -> str:
+    """Return a share of 0..1 in per cent, never rounded up to a full 100 %."""
+    if share is None or not math.isfinite(share):
+        return MISSING
+    percent = math.floor(share * 1000.0 + 1e-9) / 10.0
+    return f"{percent:.1f} %"
+
+
+def level_text(confidence: float) -> str:
+    """Return a confidence, such as ``90 %``."""
+    return f"{confidence * 100.0:.4g} %"
+
+
+def probability_text(
+    probability: float | None, *, confidence: float | None = None
+) -> str:
+    """Return a probability to three digits.
+
+    Rounding never carries it over ``confidence`` or its complement: 0.8998 beside
+    "not distinguishable at 90 %" reads 0.899, not 0.900.
+    """
+    if probability is None or not math.isfinite(probability):
+        return MISSING
+    if probability > 0.999:
+        return "> 0.999"
+    if probability < 0.001:
+        return "< 0.001"
+    shown = round(probability, 3)
+    if confidence is not None and probability < confidence <= shown:
+        shown = math.floor(probability * 1000.0) / 1000.0
+    if confidence is not None and shown <= 1.0 - confidence < probability:
+        shown = math.ceil(probability * 1000.0) / 1000.0
+    return f"{shown:.3f}"
+
+
+def hectares_text(area_ha: float | None) -> str:
+    """Return an area for English readers, such as ``1,440,312 ha``."""
+    if area_ha is None:
+        return MISSING
+    return number_text(area_ha, decimals=0 if area_ha >= 100 else 2) + " ha"
+
+
+def wan_hectares_text(area_ha: float | None) -> str:
+    """Return an area for Chinese readers: 万公顷, or 公顷 below one of those."""
+    if area_ha is None:
+        return MISSING
+    if area_ha < HA_PER_WAN_HA:
+        return number_text(area_ha, decimals=0 if area_ha >= 100 else 2) + " 公顷"
+    return number_text(area_ha / HA_PER_WAN_HA, decimals=2) + " 万公顷"
+
+
+def gap_text(gap: float | None) -> str:
+    """Return a relative difference with its sign, such as ``-3.2 %``."""
+    if gap is None or not math.isfinite(gap):
+        return MISSING
+    text = f"{gap * 100.0:+.1f} %"
+    return "0.0 %" if text in ("+0.0 %", "-0.0 %") else text
+
+
+def _shown(estimate: Estimate) -> tuple[Scale, int]:
+    scale = scale_of(estimate.unit)
+    half = estimate.half_width * scale.factor
+    return scale, decimals_for(half, least=scale.least)

@@ -1,0 +1,203 @@
+"""A run's record -> one self-contained bilingual HTML page.
+
+The page loads nothing: style and pictures are inside, there is no script, and its
+own content policy forbids the rest. Words are in ``wording``, numbers in ``digits``.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from qhsink.domain.region import Region
+from qhsink.reporting import digits, figures, wording
+from qhsink.reporting.intervals import interval_charts
+from qhsink.reporting.record import RegionPicture, ReportRow, RunReport
+
+_KEPT_CONTROLS = "\t\n"
+
+_JUDGED = ("met", "not met", "not distinguishable")
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    row: ReportRow
+    regions: tuple[Region, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Maps:
+    region: Region
+    picture: RegionPicture
+    cover: str
+    small: tuple[tuple[str, str], ...]
+
+
+def write_page(report: RunReport, path: Path) -> None:
+    """Write ``report`` as one HTML file that opens without any network.
+
+    Parameters
+    ----------
+    report : RunReport
+        All that the page says.
+    path : Path
+        File to write; its folder must exist.
+    """
+    path.write_text(render_page(report), encoding="utf-8", newline="\n")
+
+
+def render_page(report: RunReport) -> str:
+    """Return the page of ``report``: the same text for the same record."""
+    templates = _templates()
+    given = [row for row in report.rows if row.estimate is not None]
+    text: str = templates.get_template("page.html.j2").render(
+        report=report,
+        simulated=report.provenance == "simulated",
+        style=Markup(_template_text("page.css")),  # noqa: S704 - our own file
+        given=given,
+        refused=_refused(report.rows),
+        counts=count_outcomes(report.rows),
+        confidences=sorted({r.estimate.confidence for r in given if r.estimate}),
+        charts=interval_charts(report.rows),
+        maps=_maps(report),
+        names={row.indicator_id: row for row in report.rows},
+        modes=list(dict.fromkeys(r.estimate.mode for r in given if r.estimate)),
+        flags=list(
+            dict.fromkeys(f for r in given if r.estimate for f in r.estimate.flags)
+        ),
+        used=sum(scene.used for scene in report.scenes),
+    )
+    return text.lstrip()
+
+
+def count_outcomes(rows: Sequence[ReportRow]) -> dict[str, int]:
+    """Return how many rows ended how; judged against a reference counts apart."""
+    tally = dict.fromkeys((*_JUDGED, "reference", "no target", "refused"), 0)
+    for row in rows:
+        if row.estimate is None:
+            tally["refused"] += 1
+        elif row.verdict is None or row.verdict.outcome not in _JUDGED:
+            tally["no target"] += 1
+        elif row.verdict.target.kind == "reference":
+            tally["reference"] += 1
+        else:
+            tally[row.verdict.outcome] += 1
+    return tally
+
+
+def _refused(rows: Sequence[ReportRow]) -> list[_Refused]:
+    """Gather regions that lack one indicator for one and the same reason."""
+    groups: dict[tuple[str, str | None, str], list[ReportRow]] = {}
+    for row in rows:
+        if row.estimate is None:
+            key = (row.indicator_id, row.refusal, row.refusal_zh)
+            groups.setdefault(key, []).append(row)
+    return [
+        _Refused(group[0], tuple(row.region for row in group))
+        for group in groups.values()
+    ]
+
+
+def _maps(report: RunReport) -> list[_Maps]:
+    regions = {region.id: region for region in report.regions}
+    simulated = report.provenance == "simulated"
+    maps = []
+    for picture in report.pictures:
+        draw = {
+            "spread": figures.spread_picture(picture, simulated=simulated),
+            "count": figures.count_picture(picture, simulated=simulated),
+            "flag": figures.flag_picture(picture, simulated=simulated),
+        }
+        maps.append(
+            _Maps(
+                regions[picture.region_id],
+                picture,
+                figures.data_uri(figures.cover_picture(picture, simulated=simulated)),
+                tuple((k, figures.data_uri(png)) for k, png in draw.items() if png),
+            )
+        )
+    return maps
+
+
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("qhsink.reporting", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_clean,
+    )
+    environment.filters |= {
+        "estimate": digits.estimate_text,
+        "interval": digits.interval_text,
+        "level": digits.level_text,
+        "share": digits.share_text,
+        "probability": digits.probability_text,
+        "ha": digits.hectares_text,
+        "wan_ha": digits.wan_hectares_text,
+        "gap": digits.gap_text,
+        "outcome": wording.outcome_words,
+        "mode": wording.mode_words,
+        "flag": wording.flag_words,
+        "reason": wording.reason_kind,
+        "field": wording.field_words,
+        "scalar": scalar_text,
+        "shape": _shape,
+    }
+    environment.globals |= {
+        "plain": digits.plain_text,
+        "status_words": wording.STATUS,
+        "boundary_words": wording.REGION_STATUS,
+        "kind_words": wording.REGION_KIND,
+        "definition_words": wording.DEFINITION_STATUS,
+        "limits": wording.LIMITS,
+    }
+    return environment
+
+
+def scalar_text(value: object) -> str:
+    """Return one value of a card or of the provenance as a reader wants it."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return digits.MISSING
+    if isinstance(value, bool):
+        return "是 yes" if value else "否 no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)
+
+
+def _shape(value: object) -> str:
+    """Name how the template lays a value out: table, rows, list or scalar."""
+    if isinstance(value, Mapping):
+        return "table" if value else "scalar"
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        return "scalar"
+    if all(isinstance(entry, Mapping) for entry in value):
+        same = len({tuple(entry) for entry in value if isinstance(entry, Mapping)}) == 1
+        flat = all(_shape(v) == "scalar" for entry in value for v in entry.values())
+        return "rows" if same and flat else "list"
+    return "list" if any(_shape(entry) != "scalar" for entry in value) else "inline"
+
+
+def _clean(value: Any) -> Any:
+    """Drop control characters: they break the page or turn text around."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "".join(
+        sign
+        for sign in value
+        if sign in _KEPT_CONTROLS or unicodedata.category(sign) not in ("Cc", "Cf")
+    )
+
+
+def _template_text(name: str) -> str:
+    folder = Path(__file__).parent / "templates"
+    return (folder / name).read_text(encoding="utf-8")

@@ -1,0 +1,295 @@
+"""Words of the page in Chinese and English. No number is formatted here.
+
+Codes that a reader meets (verdicts, inference modes, flags, card fields) are looked
+up; what is not known is shown as it came, never dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qhsink.domain.estimate import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One text in both languages."""
+
+    zh: str
+    """For Chinese readers."""
+    en: str
+    """For English readers."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeWords:
+    """How a verdict reads and looks."""
+
+    words: Words
+    """The verdict."""
+    style: str
+    """CSS class: met, unmet, open, above, below, none."""
+    sign: str
+    """Mark beside the colour, so that colour alone decides nothing."""
+
+
+_POLICY = {
+    "met": OutcomeWords(Words("达标", "met"), "met", "✓"),
+    "not met": OutcomeWords(Words("未达标", "not met"), "unmet", "✗"),
+    "not distinguishable": OutcomeWords(
+        Words("暂不能判定", "not distinguishable"), "open", "≈"
+    ),
+}
+
+_REFERENCE = {
+    "met": OutcomeWords(Words("高于参考线", "above the reference"), "above", "▲"),
+    "not met": OutcomeWords(Words("低于参考线", "below the reference"), "below", "▼"),
+    "not distinguishable": OutcomeWords(
+        Words("与参考线无法区分", "not distinguishable from the reference"),
+        "open",
+        "≈",
+    ),
+}
+
+_UNJUDGED = {
+    "no target": OutcomeWords(Words("无目标值", "no target"), "none", "·"),
+    "refused": OutcomeWords(Words("未作判定", "not judged"), "none", "–"),
+}
+
+NO_VERDICT = OutcomeWords(Words("无目标值", "no target"), "none", "·")
+"""For a row that was judged against nothing."""
+
+
+def outcome_words(verdict: Verdict | None) -> OutcomeWords:
+    """Return how ``verdict`` reads; a reference line is never called met."""
+    if verdict is None:
+        return NO_VERDICT
+    if verdict.outcome in _UNJUDGED:
+        return _UNJUDGED[verdict.outcome]
+    table = _REFERENCE if verdict.target.kind == "reference" else _POLICY
+    return table[verdict.outcome]
+
+
+_MODES = {
+    "model": Words(
+        "模型：标准误为模型集成成员之间的离散，只反映模型参数误差",
+        "model: the standard error is the spread of the ensemble's members, "
+        "parameter error only",
+    ),
+    "model-based": Words(
+        "基于模型的推断：标准误含模型参数误差和空间相关残差",
+        "model-based: the standard error holds parameter error and spatially "
+        "correlated residuals",
+    ),
+    "hybrid": Words(
+        "混合推断：标准误含样本簇抽样误差和模型误差",
+        "hybrid: the standard error holds sampling of clusters and model error",
+    ),
+    "model-assisted": Words(
+        "模型辅助推断：由概率样本校正地图，标准误来自抽样设计",
+        "model-assisted: a probability sample corrects the map; the standard error "
+        "comes from the design",
+    ),
+    "design": Words(
+        "基于设计的推断：标准误来自概率样本",
+        "design-based: the standard error comes from the probability sample",
+    ),
+}
+
+_MODE_ALIASES = {
+    "model_based": "model-based",
+    "assisted": "model-assisted",
+    "model_assisted": "model-assisted",
+    "design-based": "design",
+    "design_based": "design",
+    "stratified": "design",
+}
+
+
+def mode_words(mode: str) -> Words:
+    """Return what the standard error of an inference mode contains."""
+    name = mode.strip().lower()
+    return _MODES.get(_MODE_ALIASES.get(name, name), Words(mode, mode))
+
+
+_FLAGS = {
+    "not calibrated": Words(
+        "未经本地地面样地校准", "not calibrated with local field plots"
+    ),
+    "indicative boundary": Words(
+        "边界为示意，非官方界线", "indicative boundary, not the official one"
+    ),
+    "map": Words(
+        "遥感地图均值，非地面样地口径", "mean of a map, not the plot-based definition"
+    ),
+}
+
+
+def flag_words(flag: str) -> Words:
+    """Return a flag in both languages; an unknown one reads as it came."""
+    name = flag.strip().lower().replace("_", " ")
+    return _FLAGS.get(name, Words(flag, flag))
+
+
+STATUS = {
+    "estimate": Words("监测估计值，未经核证", "estimate, not verified"),
+    "design_verified": Words("已由概率样本检验", "verified by a probability sample"),
+    "vvb_verified": Words("已由第三方核证", "verified by a third party"),
+}
+"""``Estimate.status`` in words."""
+
+REGION_STATUS = {
+    "official": Words("官方行政界线", "official boundary"),
+    "indicative": Words("示意边界（非官方）", "indicative boundary, not official"),
+    "user": Words("用户提供边界", "user's own boundary"),
+}
+"""``Region.status`` in words."""
+
+REGION_KIND = {
+    "province": Words("省", "province"),
+    "prefecture": Words("市州", "prefecture"),
+    "county": Words("县（市、区、行委）", "county"),
+    "national_park": Words("国家公园", "national park"),
+    "wetland": Words("湿地", "wetland"),
+    "nature_park": Words("草原自然公园", "grassland nature park"),
+    "priority_area": Words("重点区域", "priority area"),
+    "lake": Words("湖泊", "lake"),
+    "user": Words("用户区域", "user's region"),
+}
+"""``Region.kind`` in words."""
+
+DEFINITION_STATUS = {
+    "verified": Words("定义已按所列来源核对", "definition read in the source named"),
+    "unverified": Words(
+        "定义来自一般知识，未核对原文", "general knowledge, original not read"
+    ),
+    "proposal": Words("本项目提出，无官方规定", "proposed here; no official rule"),
+}
+"""``Indicator.status`` in words."""
+
+_REASONS = (
+    (
+        ("valid share", "valid area", "clear observation", "clear date", "cloud"),
+        Words("有效（无云）观测不足", "too few clear observations"),
+    ),
+    (("asked for", "window", "season"), Words("不在计算时段内", "outside its season")),
+    (("needs", "lacks", "bring"), Words("缺少必要输入", "a required input is absent")),
+    (("target", "baseline"), Words("缺少目标或基准", "no target or baseline")),
+    (("scene", "item", "archive"), Words("影像不可用", "no usable scene")),
+    (
+        ("boundary", "geometry", "outside", "crs"),
+        Words("边界或范围不可用", "the boundary cannot be used"),
+    ),
+)
+
+
+def reason_kind(refusal: str) -> Words:
+    """Return the kind of reason that a refusal speaks of.
+
+    Only what was found is looked at, not what was expected or what to do: a remedy
+    may name the season without the season being the reason.
+    """
+    text = refusal.partition("; expected ")[0].lower()
+    for marks, words in _REASONS:
+        if any(mark in text for mark in marks):
+            return words
+    return Words("见原因说明", "see the reason")
+
+
+LIMITS = (
+    Words(
+        "“±”为所注置信水平下区间的半宽，只包含“推断方式”一栏所列的误差；"
+        "未列出的误差不在其中。",
+        "“±” is half the width of the interval at the stated confidence. It holds the "
+        "errors named under the mode of inference, and no others.",
+    ),
+    Words(
+        "模型方式不含：地面样地抽样误差，训练样地与青海草原之间的差异（域偏移），"
+        "残余的大气、地形和云影影响，以及边界本身的误差。",
+        "A model-only interval does not hold: sampling error of field plots; the "
+        "difference between the training sites and Qinghai's grassland (domain "
+        "shift); what is left of atmosphere, terrain and cloud shadow; errors of the "
+        "boundary itself.",
+    ),
+    Words(
+        "遥感植被覆盖度均值与“草原综合植被盖度”（地面样地、按草原类型面积加权）是两个指标，"
+        "不能互相代替，也不能用前者判定后者的目标。",
+        "The mean of a cover map and the composite vegetation cover of grassland "
+        "(plots, weighted by type area) are two indicators. One does not stand for "
+        "the other, nor is it judged by the other's target.",
+    ),
+    Words(
+        "无有效观测的像元不参与均值；有效面积比说明数字代表了区域的多大部分。",
+        "Pixels without enough clear observations do not enter a mean; the valid "
+        "share says for how much of the region a number speaks.",
+    ),
+    Words(
+        "“暂不能判定”不等于未达标：在该置信水平下，现有数据分不清是否达标。",
+        "“Not distinguishable” is not “not met”: at that confidence the data cannot "
+        "tell.",
+    ),
+    Words(
+        "本页不是碳信用，也不是核证结论：未评估基准线、额外性、泄漏和持久性。",
+        "This page is neither a credit nor a verification: baseline, additionality, "
+        "leakage and permanence were not assessed.",
+    ),
+)
+"""What every reader is told about the numbers."""
+
+_FIELDS = {
+    "id": "模型编号",
+    "model_id": "模型编号",
+    "model": "模型",
+    "title": "名称",
+    "name": "名称",
+    "target": "预测量",
+    "description": "说明",
+    "data": "训练数据",
+    "licence": "许可",
+    "license": "许可",
+    "features": "输入特征",
+    "members": "集成成员数",
+    "seed": "随机种子",
+    "folds": "交叉验证分组",
+    "r2": "决定系数 R²",
+    "rmse": "均方根误差",
+    "bias": "偏差",
+    "bias_by_decile": "分段偏差（按覆盖度十分位）",
+    "coverage": "区间覆盖率",
+    "interval_coverage": "区间覆盖率",
+    "comparison": "与其他方法比较",
+    "benchmarks": "与其他方法比较",
+    "versions": "软件版本",
+    "digest": "摘要（SHA-256）",
+    "limits": "局限",
+    "limitations": "局限",
+    "n": "样本数",
+    "rows": "样本数",
+    "sites": "样地数",
+    "method": "方法",
+    "source": "来源",
+    "citation": "引用",
+    "retrain": "重训命令",
+    "command": "命令",
+    "code": "代码版本",
+    "code_version": "代码版本",
+    "config": "配置",
+    "grid": "格网",
+    "hashes": "内容摘要",
+    "keys": "产物键",
+    "scenes": "影像",
+    "models": "模型",
+    "regions": "区域",
+    "version": "版本",
+    "month": "月份",
+    "peak": "生长盛期",
+    "provenance": "数据性质",
+    "crs": "坐标系",
+    "pixel_size_m": "像元边长（米）",
+}
+
+
+def field_words(name: str) -> Words:
+    """Return a field of a card or of the provenance in both languages."""
+    english = name.replace("_", " ")
+    return Words(_FIELDS.get(name.lower(), english), english)
