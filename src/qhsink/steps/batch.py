@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-import dask
+import dask.config
+from dask.base import compute
 from dask.delayed import delayed
 
 from qhsink.config import RunConfig, Settings
@@ -30,7 +31,7 @@ def compute_tiles(
     """
     tasks = [_told(job, config, settings) for job in jobs]
     scheduler = None if _active_client() else "threads"
-    done: tuple[TileOutcome, ...] = dask.compute(
+    done: tuple[TileOutcome, ...] = compute(
         *tasks, scheduler=scheduler, num_workers=settings.workers
     )
     return list(done)
@@ -47,4 +48,4 @@ def _told(job: TileJob, config: RunConfig, settings: Settings) -> TileOutcome:
 
 
 def _active_client() -> bool:
-    return dask.config.get("scheduler", None) == "dask.distributed"
+    return str(dask.config.get("scheduler", None)) == "dask.distributed"

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from qhsink.config import Settings
 from qhsink.registry import load_model
+from qhsink.steps.guard import exclude_shifted
 from qhsink.steps.plan import make_plan, tile_jobs
 from qhsink.steps.request import RunRequest, set_up
 from qhsink.steps.tiles import tile_keys
@@ -45,7 +46,7 @@ def foresee(request: RunRequest, settings: Settings) -> list[Foreseen]:
     Scenes that the offset guard would leave out are known only once their pixels
     are read; where that was not done yet, all pinned scenes are assumed.
     """
-    plan = make_plan(set_up(request, settings))
+    plan = exclude_shifted(make_plan(set_up(request, settings)), read=False)
     config, store = plan.setup.config, Store(settings.store)
     model = load_model(settings.project / "models", config.models.fvc)
     earlier = {step: _earlier(store, step) for step in ("composite", "maps", "ledger")}

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from qhsink.config import Settings
 from qhsink.steps.batch import compute_tiles
 from qhsink.steps.estimates import gather_ledger, report_rows
+from qhsink.steps.guard import exclude_shifted
 from qhsink.steps.plan import (
     RunPlan,
     TileJob,
@@ -31,7 +32,7 @@ BATCH = 32
 
 def prepare(request: RunRequest, settings: Settings) -> str:
     """Check the request, pin its scenes, store the plan; return the plan's digest."""
-    plan = make_plan(set_up(request, settings))
+    plan = exclude_shifted(make_plan(set_up(request, settings)))
     key = _plan_key(plan)
     Store(settings.store).get(key, lambda folder: write_plan(plan, folder))
     return key.digest

@@ -16,7 +16,8 @@ from rasterio.transform import from_origin
 
 from qhsink.reporting.record import RegionPicture
 from qhsink.steps.plan import RunPlan
-from qhsink.steps.tiles import NODATA, SCALE, TileOutcome
+from qhsink.steps.rasters import NODATA, SCALE
+from qhsink.steps.tiles import TileOutcome
 from qhsink.store import Store
 
 MAX_EDGE_PX = 900

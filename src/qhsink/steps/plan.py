@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -20,15 +20,15 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from qhsink.config import Settings
-from qhsink.domain.errors import BadInput, RegionError
+from qhsink.domain.errors import RegionError
 from qhsink.domain.period import Period
 from qhsink.domain.region import Region
-from qhsink.domain.scene import Scene
+from qhsink.domain.scene import Scene, scene_from_json, scene_to_json
 from qhsink.grid import Grid
 from qhsink.regions.database import RegionDatabase, load_database
 from qhsink.regions.overlay import Leaves, cut_by, load_leaves, overlay
 from qhsink.regions.user import read_user_regions
-from qhsink.sources.stac import pin_scenes, scene_from_json, scene_to_json
+from qhsink.sources.stac import pin_scenes
 from qhsink.steps.request import RunRequest, Setup, set_up
 
 Kind = Literal["month", "peak"]
@@ -67,6 +67,8 @@ class RunPlan:
     """All pinned scenes, in time order."""
     excluded: Mapping[str, str] = field(default_factory=dict)
     """Item ids left out, with the reason."""
+    warned: Mapping[str, str] = field(default_factory=dict)
+    """Item ids used in spite of a doubt, with the doubt."""
 
     @property
     def simulated(self) -> bool:
@@ -171,9 +173,11 @@ def _lonlat_bbox(
     leaves: Leaves, region_id: str, crs: pyproj.CRS
 ) -> tuple[float, float, float, float]:
     chosen = leaves.frame["leaf_id"].isin(leaves.members[region_id])
-    bounds = leaves.frame.loc[chosen].total_bounds
+    left, bottom, right, top = leaves.frame.loc[chosen].total_bounds
     to_lonlat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-    west, south, east, north = to_lonlat.transform_bounds(*bounds, densify_pts=21)
+    west, south, east, north = to_lonlat.transform_bounds(
+        left, bottom, right, top, densify_pts=21
+    )
     return (
         west - _MARGIN_DEG,
         south - _MARGIN_DEG,
@@ -227,6 +231,7 @@ def write_plan(plan: RunPlan, folder: Path) -> dict[str, Any]:
         "members": {name: list(leaf) for name, leaf in plan.leaves.members.items()},
         "scenes": [scene_to_json(scene) for scene in plan.scenes],
         "excluded": dict(plan.excluded),
+        "warned": dict(plan.warned),
     }
     text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True)
     (folder / "plan.json").write_text(text, encoding="utf-8")
@@ -246,6 +251,7 @@ def read_plan(folder: Path, settings: Settings) -> RunPlan:
         leaves=Leaves(gpd.read_parquet(folder / "leaves.parquet"), members),
         scenes=tuple(scene_from_json(entry) for entry in content["scenes"]),
         excluded=content["excluded"],
+        warned=content["warned"],
     )
 
 
@@ -260,14 +266,3 @@ def plan_token(plan: RunPlan) -> str:
     }
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def require_scenes(plan: RunPlan, kinds: Sequence[Kind]) -> None:
-    """Raise BadInput when the source has no scene at all for the plan's periods."""
-    if not any(plan.scenes_of(kind) for kind in kinds):
-        raise BadInput(
-            f"source {plan.setup.request.source!r} has no scene for "
-            f"{plan.setup.month.label}",
-            expected="at least one scene in the month",
-            remedy="Choose another month, or check the source.",
-        )

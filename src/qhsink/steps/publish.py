@@ -25,12 +25,13 @@ from qhsink.domain.scene import Scene
 from qhsink.registry import load_model
 from qhsink.reporting.catalogue import MapBand, MapFile, map_item, write_catalogue
 from qhsink.reporting.page import write_page
-from qhsink.reporting.record import IndicatorText, ReportRow, RunReport, SceneRow
+from qhsink.reporting.record import ReportRow, RunReport, SceneRow
 from qhsink.reporting.tables import estimates_table, write_estimates
 from qhsink.steps.estimates import Ledger, refused_regions
 from qhsink.steps.pictures import region_picture
 from qhsink.steps.plan import RunPlan, plan_token
-from qhsink.steps.tiles import NODATA, SCALE, TileOutcome
+from qhsink.steps.rasters import NODATA, SCALE
+from qhsink.steps.tiles import TileOutcome
 from qhsink.store import Store, code_version, file_digest
 
 SOURCE_PACKAGES = (
@@ -232,17 +233,7 @@ def _report(
         notes=tuple(f"{name}: {why}" for name, why in plan.unknown.items()),
         run=_run_facts(plan, outcomes, generated_at),
         model_card=model.card,
-        definitions=tuple(
-            IndicatorText(
-                id=name,
-                name_zh=indicators[name].name_zh,
-                name_en=indicators[name].name_en,
-                definition_zh=indicators[name].definition_zh,
-                definition_en=indicators[name].definition_en,
-                source=indicators[name].source,
-            )
-            for name in shown
-        ),
+        definitions=tuple(indicators[name] for name in shown),
     )
 
 
@@ -255,7 +246,7 @@ def _scene_row(scene: Scene, plan: RunPlan) -> SceneRow:
         cloud_share=scene.cloud_share,
         offset_rule=scene.offset_rule,
         used=scene.item_id not in plan.excluded,
-        note=plan.excluded.get(scene.item_id, ""),
+        note=plan.excluded.get(scene.item_id, plan.warned.get(scene.item_id, "")),
     )
 
 
@@ -299,6 +290,7 @@ def _write_run(
             for scene in plan.scenes
         ],
         "excluded_scenes": dict(plan.excluded),
+        "doubtful_scenes": dict(plan.warned),
         "estimates": estimates_table(rows),
         "refused": refused_regions(plan, rows),
         "files": {p.relative_to(folder).as_posix(): file_digest(p) for p in files},

@@ -17,15 +17,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import rasterio
 import shapely
 from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
 from threadpoolctl import threadpool_limits
 
 from qhsink.config import RunConfig, Settings
 from qhsink.domain.errors import SourceError
-from qhsink.domain.scene import BANDS, Scene
+from qhsink.domain.scene import BANDS, Scene, scene_to_json
 from qhsink.estimation.ledger import TileMap, ledger_rows
 from qhsink.grid import Grid, coverage
 from qhsink.imagery.composite import (
@@ -37,17 +35,15 @@ from qhsink.imagery.composite import (
 from qhsink.imagery.masking import MaskRules, classify_observations
 from qhsink.mapping.ensemble import Prediction, predict_composite
 from qhsink.registry import Model, load_model
-from qhsink.reporting.cog import write_cog
 from qhsink.sources.reading import read_window
-from qhsink.sources.stac import scene_to_json
 from qhsink.steps.plan import TileJob
-from qhsink.store import Artifact, Key, Store, code_version, make_key
-
-NODATA = 65_535
-"""No value, in the uint16 maps."""
-
-SCALE = 1e-4
-"""Unit per digital number, in the uint16 maps."""
+from qhsink.steps.rasters import (
+    nothing_seen,
+    read_composite,
+    write_composite,
+    write_maps,
+)
+from qhsink.store import Key, Store, code_version, make_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +74,7 @@ class TileOutcome:
 def tile_keys(job: TileJob, config: RunConfig, *, grid: Grid, model: Model) -> TileKeys:
     """Return the content keys of a job's artifacts."""
     tile = grid.tile(job.col, job.row)
-    scenes = json.dumps([_scene_token(s) for s in job.scenes], sort_keys=True)
+    scenes = json.dumps([scene_token(s) for s in job.scenes], sort_keys=True)
     composite = make_key(
         "composite",
         code=code_version("qhsink.imagery", "qhsink.sources", "qhsink.grid"),
@@ -111,7 +107,7 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _scene_token(scene: Scene) -> dict[str, Any]:
+def scene_token(scene: Scene) -> dict[str, Any]:
     """Return a scene's identity: a local file without checksum by size and time."""
     token = scene_to_json(scene)
     stats = {}
@@ -187,9 +183,7 @@ class _TileWork:
         """Return the composite, read from the store or made from the scenes."""
         if self._composite is None:
             found = self.store.find(self.keys.composite)
-            self._composite = (
-                _read_composite(found) if found else self._make_composite()
-            )
+            self._composite = read_composite(found) if found else self._make_composite()
         return self._composite
 
     def prediction(self) -> Prediction:
@@ -206,6 +200,8 @@ class _TileWork:
 
     def _make_composite(self) -> Composite:
         rules, choice = self.config.masks, self.config.composite
+        if not self.job.scenes:
+            return nothing_seen(self.tile.geobox)
         stack = read_window(self.job.scenes, self.tile.geobox)
         mask_rules = MaskRules(**rules.model_dump(), pixel_size_m=self.grid.pixel_size)
         seen = classify_observations(
@@ -216,6 +212,7 @@ class _TileWork:
                 stack.reflectance,
                 seen.clear,
                 seen.water,
+                snow=seen.snow,
                 min_clear=choice.min_clear_peak,
                 quantile=choice.peak_quantile,
             )
@@ -223,59 +220,28 @@ class _TileWork:
             stack.reflectance,
             seen.clear,
             seen.water,
+            snow=seen.snow,
             min_clear=choice.min_clear_month,
         )
 
     def _write_composite(self, folder: Path) -> Mapping[str, Any]:
-        composite = self.composite()
-        block = self.grid.block_px
-        _write_raster(
-            folder / "reflectance.tif",
-            composite.reflectance,
+        write_composite(
+            self.composite(),
+            folder,
             geobox=self.tile.geobox,
-            nodata=-32_768,
-            names=BANDS,
-            block=block,
-        )
-        _write_raster(
-            folder / "quality.tif",
-            np.stack([composite.n_clear, composite.flags]),
-            geobox=self.tile.geobox,
-            nodata=None,
-            names=("n_clear", "flags"),
-            block=block,
+            block=self.grid.block_px,
         )
         return {"scenes": [scene.item_id for scene in self.job.scenes]}
 
     def _write_maps(self, folder: Path) -> Mapping[str, Any]:
-        composite, prediction = self.composite(), self.prediction()
-        common = {"geobox": self.tile.geobox, "block_px": self.grid.block_px}
-        shape = self.tile.geobox.shape
-        tags = {"MODEL": self.model.id, "TILE": self.tile.name}
-        write_cog(
-            folder / "fvc.tif",
-            [
-                _on_lattice(prediction.mean, prediction.index, shape),
-                _on_lattice(prediction.spread, prediction.index, shape),
-            ],
-            nodata=NODATA,
-            descriptions=("fvc", "fvc_model_sd"),
-            scales=(SCALE, SCALE),
-            offsets=(0.0, 0.0),
-            units=("1", "1"),
-            tags=tags,
-            **common,
-        )
-        write_cog(
-            folder / "quality.tif",
-            [composite.n_clear, composite.flags],
-            nodata=None,
-            descriptions=("n_clear", "flags"),
-            scales=(1.0, 1.0),
-            offsets=(0.0, 0.0),
-            units=("1", "1"),
-            tags=tags,
-            **common,
+        prediction = self.prediction()
+        write_maps(
+            self.composite(),
+            prediction,
+            folder,
+            geobox=self.tile.geobox,
+            block=self.grid.block_px,
+            tags={"MODEL": self.model.id, "TILE": self.tile.name},
         )
         return {
             "valid_pixels": int(prediction.index.size),
@@ -299,54 +265,6 @@ def _is_clear_land(composite: Composite) -> NDArray[np.bool_]:
     stopped = int(Flag.TOO_FEW | Flag.WATER | Flag.NO_DATA)
     clear: NDArray[np.bool_] = (composite.flags & stopped) == 0
     return clear
-
-
-def _on_lattice(
-    values: NDArray[np.float32], index: NDArray[np.int64], shape: tuple[int, int]
-) -> NDArray[np.uint16]:
-    lattice = np.full(shape[0] * shape[1], NODATA, dtype=np.uint16)
-    lattice[index] = np.rint(values / SCALE).astype(np.uint16)
-    return lattice.reshape(shape)
-
-
-def _write_raster(
-    path: Path,
-    data: NDArray[Any],
-    *,
-    geobox: GeoBox,
-    nodata: float | None,
-    names: tuple[str, ...],
-    block: int,
-) -> None:
-    """Write a working file: tiled, zstd level 1 (performance.md, table 2)."""
-    profile = {
-        "driver": "GTiff",
-        "dtype": data.dtype,
-        "count": data.shape[0],
-        "height": data.shape[1],
-        "width": data.shape[2],
-        "crs": geobox.crs.to_wkt(),
-        "transform": geobox.affine,
-        "nodata": nodata,
-        "tiled": True,
-        "blockxsize": block,
-        "blockysize": block,
-        "compress": "zstd",
-        "zstd_level": 1,
-        "predictor": 2,
-        "interleave": "band",
-    }
-    with rasterio.open(path, "w", **profile) as file:
-        file.write(data)
-        file.descriptions = names
-
-
-def _read_composite(artifact: Artifact) -> Composite:
-    with rasterio.open(artifact.path("reflectance.tif")) as file:
-        reflectance = file.read()
-    with rasterio.open(artifact.path("quality.tif")) as file:
-        n_clear, flags = file.read()
-    return Composite(reflectance=reflectance, n_clear=n_clear, flags=flags)
 
 
 def read_ledger(outcome: TileOutcome, store: Store) -> pd.DataFrame:
