@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 MaskKind = Literal["scl", "qa_pixel"]
 
@@ -66,3 +67,21 @@ class Scene:
             if entry.band == band:
                 return entry
         raise KeyError(band)
+
+
+def scene_to_json(scene: Scene) -> dict[str, Any]:
+    """Return the scene as JSON-able values; ``scene_from_json`` reads it back."""
+    return asdict(scene) | {"acquired": scene.acquired.isoformat()}
+
+
+def scene_from_json(table: Mapping[str, Any]) -> Scene:
+    """Return the scene that ``scene_to_json`` wrote."""
+    west, south, east, north = table["bbox"]
+    return Scene(
+        **dict(table)
+        | {
+            "acquired": datetime.fromisoformat(table["acquired"]),
+            "bbox": (west, south, east, north),
+            "files": tuple(BandFile(**entry) for entry in table["files"]),
+        }
+    )

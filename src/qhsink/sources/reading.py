@@ -1,0 +1,407 @@
+"""Pinned scenes to pixels on a lattice, and a lazy cube for people.
+
+``read_window`` is eager and single-threaded: one call is one Dask task. Which
+pixels are clear is decided in ``imagery``; how numbers become reflectance, when the
+scene is pinned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import odc.stac
+import pystac
+import rasterio
+import rasterio.warp
+import rasterio.windows
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.converters import rio_geobox
+from odc.geo.geobox import GeoBox
+from odc.geo.overlap import ReprojectInfo, compute_reproject_roi
+from odc.geo.roi import roi_is_empty, roi_shape
+from rasterio.enums import Resampling
+
+from qhsink.domain.errors import SourceError
+from qhsink.domain.scene import BANDS, BandFile, MaskKind, Scene
+from qhsink.imagery.kernels import rescale_into
+from qhsink.imagery.masking import (
+    NEVER,
+    NODATA,
+    SCALE,
+    MaskRules,
+    classify_observations,
+    quality_rank,
+)
+from qhsink.imagery.offset_guard import SceneLevel
+from qhsink.sources.stac import BBox, solar_day, touches
+
+GDAL_CACHE_MB = 64
+"""GDAL takes 5 % of memory for its block cache by default; this costs no speed."""
+
+AVERAGED_FROM = 1.5
+"""Source pixels per target pixel edge from which reflectance is averaged."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowStack:
+    """The observations of one window, a layer per solar day."""
+
+    reflectance: NDArray[np.int16]
+    """Reflectance times 10 000, shape (time, 6, y, x); -32768 where none."""
+    mask: NDArray[np.uint16]
+    """Scene class or QA_PIXEL, shape (time, y, x)."""
+    days: tuple[date, ...]
+    """Solar days, ascending."""
+    scene_ids: tuple[tuple[str, ...], ...]
+    """Item ids behind each day."""
+    mask_kind: MaskKind
+    """Which rule reads ``mask``."""
+
+
+def read_window(scenes: Sequence[Scene], geobox: GeoBox) -> WindowStack:
+    """Return the observations of ``scenes`` on ``geobox``.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        Of one mask kind. Those that do not touch the window are not opened.
+    geobox : GeoBox
+        Lattice of shape (y, x).
+
+    Returns
+    -------
+    WindowStack
+        With no day at all when no scene touches the window.
+
+    Raises
+    ------
+    SourceError
+        When a file cannot be read whole, with scene and file; when scenes of
+        different mask kinds are mixed.
+
+    Notes
+    -----
+    Every file is placed by its own geotransform, so bands of 10 m and 20 m with the
+    same shape are never stacked as they lie. On the same lattice pixels are copied.
+    Otherwise the nearest source pixel is taken, so that no cloud or fill leaks into
+    a neighbour and bands of one resolution show the same ground; from
+    ``AVERAGED_FROM`` source pixels per target pixel edge on, reflectance is
+    averaged (GDAL leaves nodata out of the mean) and read from the overview that is
+    at least as fine as the target. The mask is always nearest and never from an
+    overview, which may hold averaged classes; growing by one pixel covers what the
+    average mixed in.
+
+    Where scenes of one day overlap, each pixel is taken whole from the scene whose
+    mask ranks best there (``quality_rank``), the first by id among equals: a clear
+    pixel of one granule is never hidden by a cloudy one of another, and the bands
+    of a pixel never stem from two scenes.
+    """
+    kind = _one_kind(scenes)
+    box = _degrees(geobox)
+    longitude = (box[0] + box[2]) / 2.0
+    touching = [scene for scene in scenes if touches(scene.bbox, box)]
+
+    def day(scene: Scene) -> date:
+        return solar_day(scene.acquired, longitude)
+
+    touching.sort(key=lambda scene: (day(scene), scene.item_id))
+    days = [(key, list(group)) for key, group in groupby(touching, key=day)]
+    shape = (len(days), len(BANDS), *geobox.shape)
+    reflectance = np.full(shape, NODATA, dtype=np.int16)
+    mask = np.zeros((len(days), *geobox.shape), dtype=np.uint16)
+    with bounded_gdal():
+        for layer, group in enumerate(days):
+            _read_day(group[1], geobox, reflectance[layer], mask[layer])
+    ids = tuple(tuple(s.item_id for s in group) for _, group in days)
+    return WindowStack(reflectance, mask, tuple(d for d, _ in days), ids, kind)
+
+
+def scene_levels(
+    scenes: Sequence[Scene],
+    geobox: GeoBox,
+    rules: MaskRules,
+    *,
+    dark_percentile: float,
+) -> tuple[SceneLevel, ...]:
+    """Return the levels that ``find_shifted`` compares, one per scene.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        Scenes of one place.
+    geobox : GeoBox
+        A coarse lattice over that place; overviews are read.
+    rules : MaskRules
+        With the pixel size of ``geobox``.
+    dark_percentile : float
+        Percentile of red taken as the dark level [%].
+
+    Notes
+    -----
+    A scene with no clear pixel has ``n_clear`` 0 and levels 0, and is not judged.
+    """
+    levels = []
+    for scene in scenes:
+        stack = read_window([scene], geobox)
+        seen = classify_observations(
+            stack.reflectance, stack.mask, stack.mask_kind, rules
+        )
+        red = stack.reflectance[:, BANDS.index("red")][seen.clear] / SCALE
+        nir = stack.reflectance[:, BANDS.index("nir")][seen.clear] / SCALE
+        dark, middle = (
+            (float(np.percentile(red, dark_percentile)), float(np.median(nir)))
+            if red.size
+            else (0.0, 0.0)
+        )
+        levels.append(
+            SceneLevel(scene.item_id, scene.acquired, dark, middle, int(red.size))
+        )
+    return tuple(levels)
+
+
+def open_cube(
+    scenes: Sequence[Scene], geobox: GeoBox, *, chunks: Mapping[str, int]
+) -> xr.Dataset:
+    """Return a lazy cube of reflectance for a person to explore.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        Of one mask kind.
+    geobox : GeoBox
+        Lattice of shape (y, x).
+    chunks : mapping
+        Dask chunks, such as ``{"x": 1024, "y": 1024}``.
+
+    Returns
+    -------
+    xarray.Dataset
+        One float32 reflectance variable per band of ``BANDS``, NaN where there is
+        none, and ``mask`` as the archive ships it; dimensions (time, y, x), one time
+        per scene, nothing mosaicked. Nothing is read before it is computed.
+
+    Notes
+    -----
+    odc-stac reads no scale or offset (opendatacube/odc-stac issue 55), so scenes are
+    loaded in groups of one (scale, offset) and scaled here. The monthly chain does
+    not come this way: a task per band and date costs more to schedule than to run.
+    """
+    kind = _one_kind(scenes)
+
+    def rule(scene: Scene) -> tuple[float, float]:
+        return scene.files[0].scale, scene.files[0].offset
+
+    parts = []
+    for (scale, offset), group in groupby(sorted(scenes, key=rule), key=rule):
+        loaded = odc.stac.load(
+            [_as_item(scene) for scene in group],
+            bands=[*BANDS, "mask"],
+            geobox=geobox,
+            chunks=dict(chunks),
+            groupby="id",
+            resampling="nearest",
+            fail_on_error=True,
+            stac_cfg=_stac_types(kind),
+        )
+        scaled = {band: _reflectance(loaded[band], scale, offset) for band in BANDS}
+        parts.append(loaded[["mask"]].assign(scaled))
+    cube = parts[0] if len(parts) == 1 else xr.concat(parts, "time")
+    cube = cube.sortby("time")[[*BANDS, "mask"]]
+    cube.attrs["mask_kind"] = kind
+    return cube
+
+
+def _reflectance(numbers: xr.DataArray, scale: float, offset: float) -> xr.DataArray:
+    """Return float32 reflectance, NaN for digital number 0."""
+    value = numbers.astype("float32") * np.float32(scale) + np.float32(offset)
+    return value.where(numbers != 0).assign_attrs(
+        units="1", long_name="surface reflectance"
+    )
+
+
+def _stac_types(kind: MaskKind) -> dict[str, Any]:
+    fill = 0 if kind == "scl" else 1
+    numbers = {"data_type": "uint16", "nodata": 0}
+    assets = {"*": numbers, "mask": {"data_type": "uint16", "nodata": fill}}
+    return {"*": {"assets": assets}}
+
+
+def _as_item(scene: Scene) -> pystac.Item:
+    """Return a bare item that holds only what odc-stac needs to load the scene."""
+    west, south, east, north = scene.bbox
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    item = pystac.Item(
+        scene.item_id,
+        {"type": "Polygon", "coordinates": [ring]},
+        list(scene.bbox),
+        scene.acquired,
+        {},
+        collection=scene.collection or "scenes",
+    )
+    for file in scene.files:
+        asset = pystac.Asset(file.href, media_type="image/tiff", roles=["data"])
+        item.add_asset(file.band, asset)
+    return item
+
+
+@contextmanager
+def bounded_gdal() -> Iterator[None]:
+    """Run with a bounded block cache, one thread, and retries on a busy server."""
+    with rasterio.Env(
+        GDAL_CACHEMAX=GDAL_CACHE_MB,
+        GDAL_NUM_THREADS="1",
+        GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR",
+        GDAL_HTTP_MAX_RETRY="5",
+        GDAL_HTTP_RETRY_DELAY="0.5",
+        GDAL_HTTP_TIMEOUT="60",
+    ):
+        yield
+
+
+def _one_kind(scenes: Sequence[Scene]) -> MaskKind:
+    kinds = sorted({scene.mask_kind for scene in scenes})
+    if len(kinds) != 1:
+        raise SourceError(
+            f"scenes with {' and '.join(kinds) or 'no'} masks",
+            expected="scenes of one sensor family",
+            remedy="Search Sentinel-2 or Landsat collections, not both: their bands "
+            "differ and are not harmonised here.",
+        )
+    return kinds[0]
+
+
+def _degrees(geobox: GeoBox) -> BBox:
+    """Return the window's bounding box [deg west, south, east, north]."""
+    west, south, east, north = rasterio.warp.transform_bounds(
+        _wkt(geobox), "EPSG:4326", *geobox.boundingbox.bbox
+    )
+    return west, south, east, north
+
+
+def _wkt(geobox: GeoBox) -> str:
+    if geobox.crs is None:
+        raise SourceError(
+            "a window without a CRS",
+            expected="a lattice of the analysis grid",
+            remedy="Take the window from Grid.tile.",
+        )
+    return str(geobox.crs.to_wkt())
+
+
+def _read_day(
+    scenes: Sequence[Scene],
+    geobox: GeoBox,
+    reflectance: NDArray[np.int16],
+    mask: NDArray[np.uint16],
+) -> None:
+    """Fill one day's layers, each pixel whole from the scene that ranks best."""
+    best = np.full(geobox.shape, NEVER, dtype=np.uint8)
+    mask[:] = scenes[0].file("mask").nodata
+    for scene in scenes:
+        seen = _read(scene, scene.file("mask"), geobox, averaged=False)
+        if seen is None:
+            continue
+        rank = quality_rank(seen, scene.mask_kind)
+        take = rank < best
+        if not take.any():
+            continue
+        np.copyto(mask, seen, where=take)
+        np.copyto(best, rank, where=take)
+        for layer, band in zip(reflectance, BANDS, strict=True):
+            layer[take] = NODATA
+            file = scene.file(band)
+            numbers = _read(scene, file, geobox, averaged=True)
+            if numbers is not None:
+                gain, bias = file.scale * SCALE, file.offset * SCALE
+                rescale_into(numbers, take, file.nodata, gain, bias, layer)
+
+
+def _read(
+    scene: Scene, file: BandFile, geobox: GeoBox, *, averaged: bool
+) -> NDArray[np.uint16] | None:
+    """Return a file's numbers on ``geobox``; None when it does not reach it."""
+    try:
+        with rasterio.open(file.href, sharing=False) as source:
+            _check_kind(source, scene, file)
+            plan = compute_reproject_roi(rio_geobox(source), geobox)
+            if roi_is_empty(plan.roi_src) or roi_is_empty(plan.roi_dst):
+                return None
+            level = _overview(source, file, plan) if averaged else None
+            if level is None:
+                return _place(source, file, geobox, plan, averaged=averaged)
+        with rasterio.open(file.href, sharing=False, overview_level=level) as source:
+            plan = compute_reproject_roi(rio_geobox(source), geobox)
+            return _place(source, file, geobox, plan, averaged=averaged)
+    except rasterio.errors.RasterioError as error:
+        cause = " ".join(str(error.__cause__ or error).split())
+        raise SourceError(
+            f"scene {scene.item_id}: {file.band} cannot be read from {file.href} "
+            f"({cause})",
+            expected="a whole raster file",
+            remedy="Fetch the file again; a scene that cannot be read is never "
+            "taken as empty.",
+        ) from error
+
+
+def _check_kind(source: rasterio.DatasetReader, scene: Scene, file: BandFile) -> None:
+    """Refuse a file that is not one band of digital numbers with a place."""
+    kind = source.dtypes[0]
+    if source.crs is None or source.count != 1 or kind not in ("uint8", "uint16"):
+        raise SourceError(
+            f"scene {scene.item_id}: {file.href} holds {source.count} band(s) of "
+            f"{kind}, {'with' if source.crs else 'without'} a CRS",
+            expected="one band of uint8 or uint16 digital numbers with a CRS",
+            remedy="Use the archive's own files, not a converted copy.",
+        )
+
+
+def _overview(
+    source: rasterio.DatasetReader, file: BandFile, plan: ReprojectInfo
+) -> int | None:
+    """Return the coarsest overview still as fine as the target, None for the file.
+
+    Overviews of a file that does not declare its nodata have mixed fill into the
+    scene's edge, and are not used.
+    """
+    if source.nodata != file.nodata:
+        return None
+    fit = [i for i, f in enumerate(source.overviews(1)) if f <= plan.read_shrink]
+    return fit[-1] if fit else None
+
+
+def _place(
+    source: rasterio.DatasetReader,
+    file: BandFile,
+    geobox: GeoBox,
+    plan: ReprojectInfo,
+    *,
+    averaged: bool,
+) -> NDArray[np.uint16]:
+    """Return the file's numbers on ``geobox``, nodata where it does not reach."""
+    out = np.full(geobox.shape, file.nodata, dtype=np.uint16)
+    rows, cols = (slice(part.start, part.stop) for part in plan.roi_dst)
+    if plan.paste_ok and plan.read_shrink == 1:
+        window = rasterio.windows.Window.from_slices(*plan.roi_src)
+        out[rows, cols] = source.read(1, window=window)
+        return out
+    mean = averaged and plan.scale >= AVERAGED_FROM
+    part = np.full(roi_shape(plan.roi_dst), file.nodata, dtype=np.uint16)
+    rasterio.warp.reproject(
+        rasterio.band(source, 1),
+        part,
+        src_nodata=file.nodata,
+        dst_nodata=file.nodata,
+        dst_crs=_wkt(geobox),
+        dst_transform=geobox[plan.roi_dst].transform,
+        resampling=Resampling.average if mean else Resampling.nearest,
+        num_threads=1,
+    )
+    out[rows, cols] = part
+    return out
