@@ -38,7 +38,8 @@ class Uncertain:
     se: float
     """Standard error."""
     distribution: Distribution = "normal"
-    """Shape; parameters are chosen so that mean and standard error are these."""
+    """Shape, with this mean and standard error; a truncated normal has them before
+    truncation."""
     low: float = -math.inf
     """Lower limit of a truncated normal."""
     high: float = math.inf
