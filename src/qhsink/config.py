@@ -397,9 +397,12 @@ def _field_names(kind: type[BaseModel]) -> Iterator[str]:
 def _config_error(
     error: pydantic.ValidationError, *, where: str, known: tuple[str, ...]
 ) -> ConfigError:
-    first = error.errors()[0]
+    # A misspelt key is also a missing one: the word that was written says more.
+    unknown = ("extra_forbidden", "unexpected_keyword_argument")
+    found = sorted(error.errors(), key=lambda e: e["type"] not in unknown)
+    first = found[0]
     path = ".".join(str(part) for part in first["loc"])
-    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+    if first["type"] in unknown:
         near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else "Remove it."
         return ConfigError(

@@ -1,0 +1,122 @@
+"""Configuration is frozen, complete and says what is wrong with it."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+
+import pytest
+
+from qhsink.config import (
+    load_run_config,
+    load_settings,
+    load_sources,
+    load_targets,
+    project_dir,
+)
+from qhsink.domain.errors import ConfigError, QhsinkError, Refusal, SourceError
+
+
+@pytest.fixture
+def project(tmp_path, project_folder):
+    shutil.copytree(project_folder / "config", tmp_path / "config")
+    return tmp_path
+
+
+def edit(project, name, old, new):
+    path = project / "config" / name
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["monitor.toml", "demo.toml", "landsat.toml"])
+def test_every_run_configuration_shipped_is_complete(project_folder, name):
+    config = load_run_config(project_folder / "config" / name)
+    assert config.grid.build().pixel_size == config.grid.pixel_size_m
+
+
+def test_the_production_pixel_is_one_that_the_sensors_have(project_folder):
+    config = load_run_config(project_folder / "config" / "monitor.toml")
+    assert config.grid.pixel_size_m in {10.0, 20.0, 30.0}
+
+
+def test_every_source_names_a_run_configuration_that_exists(project_folder):
+    for source in load_sources(project_folder).values():
+        assert (project_folder / "config" / source.run_config).is_file()
+
+
+def test_every_source_and_target_shipped_is_read(project_folder):
+    assert {"demo", "earth-search"} <= set(load_sources(project_folder))
+    targets = {target.id: target for target in load_targets(project_folder)}
+    assert len(targets) == len(load_targets(project_folder))
+    policy = [t for t in targets.values() if t.kind == "policy" and t.year == 2025]
+    values = {t.indicator: t.value for t in policy}
+    assert values["cvcg"] == pytest.approx(0.585)
+    assert values["growing_stock"] == pytest.approx(53e6)
+
+
+def test_what_a_file_extends_lies_beneath_it(project_folder):
+    demo = load_run_config(project_folder / "config" / "demo.toml")
+    monitor = load_run_config(project_folder / "config" / "monitor.toml")
+    assert demo.grid.pixel_size_m != monitor.grid.pixel_size_m
+    assert demo.models == monitor.models
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("pixel_size_m", "pixel_sise_m", "Did you mean 'pixel_size_m'?"),
+        ("[season]", "[seasson]", "Did you mean 'season'?"),
+        ("min_valid_share = 0.6", "min_valid_share = 6", "less than or equal to 1"),
+        ("confidence = 0.90", "", "'estimate.confidence' is missing"),
+        ("tile_px = 1024", "tile_px = 'big'", "valid integer"),
+        ("[grid]", "[grid", "valid TOML"),
+    ],
+    ids=[
+        "a misspelt key",
+        "a misspelt section",
+        "a share above one",
+        "a missing key",
+        "a word for a number",
+        "a broken file",
+    ],
+)
+def test_one_line_says_what_is_wrong_with(project, old, new, said):
+    edit(project, "monitor.toml", old, new)
+    with pytest.raises(ConfigError) as caught:
+        load_run_config(project / "config" / "monitor.toml")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "monitor.toml" in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named(project):
+    with pytest.raises(ConfigError, match=r"nowhere\.toml"):
+        load_run_config(project / "config" / "nowhere.toml")
+
+
+def test_a_target_with_an_unknown_key_is_named(project):
+    edit(project, "targets.toml", "baseline_year", "baselin_year")
+    with pytest.raises(ConfigError, match="Did you mean 'baseline_year'"):
+        load_targets(project)
+
+
+def test_the_project_folder_may_be_named_by_the_environment(
+    project, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("QHSINK_HOME", str(project))
+    assert project_dir() == project
+    assert load_settings().store == project / "work" / "store"
+    monkeypatch.setenv("QHSINK_HOME", str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match="QHSINK_HOME"):
+        project_dir()
+
+
+@pytest.mark.parametrize("kind", [ConfigError, SourceError, Refusal])
+def test_an_error_says_found_expected_and_remedy(kind):
+    error = kind("a stone", expected="bread", remedy="Bake.")
+    assert str(error) == "a stone; expected bread. Bake."
+    assert isinstance(error, QhsinkError)
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), type(again)) == (str(error), kind)
