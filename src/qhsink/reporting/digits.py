@@ -118,9 +118,10 @@ def probability_text(
     if probability < 0.001:
         return "< 0.001"
     shown = round(probability, 3)
-    if confidence is not None and probability < confidence <= shown:
+    level = math.nan if confidence is None else confidence
+    if probability < level <= shown:
         shown = math.floor(probability * 1000.0) / 1000.0
-    if confidence is not None and shown <= 1.0 - confidence < probability:
+    if shown <= round(1.0 - level, 9) < probability:
         shown = math.ceil(probability * 1000.0) / 1000.0
     return f"{shown:.3f}"
 

@@ -29,12 +29,15 @@ from qhsink.reporting.intervals import nice_step
 from qhsink.reporting.record import RegionPicture
 
 COVER_COLOURS = LinearSegmentedColormap.from_list(
-    "cover", ["#f6ecd0", "#dcd58f", "#a5c46c", "#5da259", "#257a4d", "#0b4a38"]
+    "cover", ["#f6ecd0", "#dcd58f", "#a5c46c", "#5da259", "#257a4d", "#0b4a38"], N=64
 )
-"""Bare to full cover: lightness falls all the way, so it also reads in grey."""
+"""Bare to full cover: lightness falls all the way, so it also reads in grey.
+
+In 64 steps, so that a picture has few colours and stays small.
+"""
 
 SPREAD_COLOURS = LinearSegmentedColormap.from_list(
-    "spread", ["#fdf3ec", "#f3c3a5", "#d9827a", "#9c4a77", "#4f2463"]
+    "spread", ["#fdf3ec", "#f3c3a5", "#d9827a", "#9c4a77", "#4f2463"], N=40
 )
 COUNT_COLOURS = LinearSegmentedColormap.from_list(
     "count", ["#eef4fb", "#bcd5ec", "#7fb0dc", "#3d7fbf", "#123f7a"]

@@ -38,6 +38,7 @@ class _Maps:
     picture: RegionPicture
     cover: str
     small: tuple[tuple[str, str], ...]
+    rows: tuple[ReportRow, ...]
 
 
 def write_page(report: RunReport, path: Path) -> None:
@@ -121,6 +122,7 @@ def _maps(report: RunReport) -> list[_Maps]:
                 picture,
                 figures.data_uri(figures.cover_picture(picture, simulated=simulated)),
                 tuple((k, figures.data_uri(png)) for k, png in draw.items() if png),
+                tuple(r for r in report.rows if r.region.id == picture.region_id),
             )
         )
     return maps

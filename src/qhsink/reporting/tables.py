@@ -106,7 +106,7 @@ def write_estimates(
 
 def _record(row: ReportRow) -> dict[str, Any]:
     region = row.region
-    return {
+    record = {
         "indicator": row.indicator_id,
         "indicator_zh": row.indicator_zh,
         "indicator_en": row.indicator_en,
@@ -122,6 +122,7 @@ def _record(row: ReportRow) -> dict[str, Any]:
         **_verdict_fields(row.verdict),
         "refusal": row.refusal,
     }
+    return {name: record[name] for name in _COLUMNS}
 
 
 def _estimate_fields(estimate: Estimate | None) -> dict[str, Any]:

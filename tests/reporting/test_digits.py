@@ -1,0 +1,101 @@
+"""Numbers as people write them, by hand and as properties."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qhsink.domain.estimate import Estimate
+from qhsink.reporting import digits
+
+SAMPLE = Estimate(
+    "x", "r", "2025", 0.5632, 0.0109, math.inf, 0.5453, 0.5811, 0.9, "1", "model",
+    0, 1.0, 1.0, "observed",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("half_width", "least", "decimals"),
+    [(1.793, 1, 1), (0.43, 1, 2), (0.021, 1, 2), (12.3, 1, 1), (12.3, 0, 0), (0, 1, 1)],
+)
+def test_decimals_show_two_digits_of_the_half_width(half_width, least, decimals):
+    assert digits.decimals_for(half_width, least=least) == decimals
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "unit", "text"),
+    [
+        (0.5632, 0.0179, "1", "56.3 ± 1.8 %"),
+        (0.5632, 0.0, "1", "56.3 ± 0.0 %"),
+        (0.08123, 0.0004, "1", "8.12 ± 0.04 %"),
+        (5_123_456.0, 41_000.0, "ha", "5,123,456 ± 41,000 ha"),
+        (2.345, 0.31, "t C ha-1", "2.35 ± 0.31 t C ha-1"),
+        (-0.0001, 0.02, "1", "0.0 ± 2.0 %"),
+    ],
+)
+def test_an_estimate_reads_as_written_by_hand(value, half, unit, text):
+    estimate = dataclasses.replace(
+        SAMPLE, value=value, low=value - half, high=value + half, unit=unit
+    )
+    assert digits.estimate_text(estimate) == text
+
+
+@pytest.mark.parametrize(
+    ("probability", "text"),
+    [
+        (0.8998, "0.899"),
+        (0.9, "0.900"),
+        (0.1002, "0.101"),
+        (0.1, "0.100"),
+        (0.14601, "0.146"),
+        (0.99999, "> 0.999"),
+        (0.00001, "< 0.001"),
+        (None, "—"),
+        (math.nan, "—"),
+    ],
+)
+def test_a_probability_is_never_rounded_over_the_level(probability, text):
+    assert digits.probability_text(probability, confidence=0.9) == text
+
+
+@given(st.floats(0.001, 0.999), st.sampled_from([0.8, 0.9, 0.95]))
+def test_a_shown_probability_agrees_with_its_verdict(probability, confidence):
+    shown = float(digits.probability_text(probability, confidence=confidence))
+    assert abs(shown - probability) <= 0.001
+    assert (shown >= confidence) == (probability >= confidence)
+    least = round(1 - confidence, 9)
+    assert (shown <= least) == (probability <= least)
+
+
+@given(st.floats(0, 1))
+def test_a_share_below_one_never_reads_as_all(share):
+    shown = float(digits.share_text(share).removesuffix(" %"))
+    assert shown <= 100 * share + 1e-6
+    assert 100 * share - shown < 0.1 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (digits.plain_text(0.585, "1"), "58.5 %"),
+        (digits.plain_text(0.08, "1"), "8 %"),
+        (digits.plain_text(5.3e7, "m3"), "53,000,000 m³"),
+        (digits.plain_text(None, "1"), "—"),
+        (digits.plain_text(0.0, "1"), "0 %"),
+        (digits.hectares_text(1_440_312.4), "1,440,312 ha"),
+        (digits.hectares_text(3.456), "3.46 ha"),
+        (digits.wan_hectares_text(1_440_312.4), "144.03 万公顷"),
+        (digits.wan_hectares_text(640.0), "640 公顷"),
+        (digits.gap_text(-0.0321), "-3.2 %"),
+        (digits.gap_text(0.0001), "0.0 %"),
+        (digits.gap_text(None) + " (no gap)", "— (no gap)"),
+        (digits.level_text(0.9), "90 %"),
+        (digits.level_text(0.975), "97.5 %"),
+    ],
+)
+def test_plain_numbers_read_as_written_by_hand(text, expected):
+    assert text == expected

@@ -1,0 +1,75 @@
+"""Machine records, the console table and GeoParquet say the same."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+
+import geopandas as gpd
+import pytest
+from rich.console import Console
+from shapely.geometry import box
+
+from qhsink.grid import qinghai_albers
+from qhsink.reporting.tables import console_table, estimates_table, write_estimates
+
+
+def test_records_are_json_that_any_reader_takes(observed_report):
+    records = estimates_table(observed_report.rows)
+    again = json.loads(json.dumps(records, allow_nan=False))
+    assert again == records
+    assert len({tuple(record) for record in records}) == 1
+
+
+def test_a_record_holds_the_estimate_and_the_verdict(observed_report):
+    record = estimates_table(observed_report.rows)[0]
+    assert record["value"] == 0.5632
+    assert record["half_width"] == pytest.approx(1.6448536 * 0.0109)
+    assert record["verdict"] == "not met"
+    assert record["target_binding"] is False
+    assert record["df"] is None
+    assert record["flags"] == "not calibrated"
+    assert record["area_gap"] == pytest.approx(1_621_345.6 / 1_583_900.0 - 1)
+
+
+def test_a_refused_record_has_a_reason_and_no_number(observed_report):
+    record = estimates_table(observed_report.rows)[4]
+    assert record["refusal"].startswith("valid share 0.41")
+    assert record["value"] is None
+    assert record["verdict"] is None
+
+
+def test_the_console_table_shows_value_half_width_target_and_verdict(simulated_report):
+    stream = io.StringIO()
+    Console(file=stream, width=200).print(console_table(simulated_report.rows))
+    text = stream.getvalue()
+    assert "value ± half-width at 90 %" in text
+    for cell in ["56.3 ± 1.8 %", "58.5 % (reference)", "above the reference"]:
+        assert cell in text
+    assert text.count("[simulated]") == 4
+    assert text.count("refused:") == 4
+
+
+def test_geoparquet_reads_back_as_written(observed_report, tmp_path):
+    crs = qinghai_albers()
+    outlines = {"qilian": box(0, 0, 10, 10), "632524": box(10, 0, 20, 10)}
+    path = tmp_path / "estimates.parquet"
+    write_estimates(observed_report.rows, outlines, crs, path)
+    frame = gpd.read_parquet(path)
+    assert frame.crs == crs
+    assert len(frame) == len(observed_report.rows)
+    assert frame["value"][0] == 0.5632
+    assert math.isnan(frame["value"][4])
+    assert frame["refusal"][4].startswith("valid share")
+    assert frame.geometry[0].equals(outlines["qilian"])
+    assert frame.geometry[2] is None
+
+
+def test_a_table_of_refusals_alone_keeps_its_columns(observed_report, tmp_path):
+    rows = [row for row in observed_report.rows if row.refusal]
+    some = write_estimates(rows, {}, qinghai_albers(), tmp_path / "a.parquet")
+    every = write_estimates(
+        observed_report.rows, {}, qinghai_albers(), tmp_path / "b.parquet"
+    )
+    assert (gpd.read_parquet(some).dtypes == gpd.read_parquet(every).dtypes).all()
