@@ -131,8 +131,9 @@ def _lakes(
     for key, name in sorted(names.items()):
         hit = frame.geometry.contains(shapely.Point(name["at"]))
         if int(hit.sum()) != 1:
+            count = int(hit.sum())
             raise RegionError(
-                f"names.toml: lake.{key} at {name['at']} lies in {int(hit.sum())} lakes",
+                f"names.toml: lake.{key} at {name['at']} lies in {count} lakes",
                 expected="a point inside exactly one lake of the source",
                 remedy="Correct `at`.",
             )

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,7 +92,7 @@ class RegionDatabase:
                 shapely.boundary(self.geometry(region.id, crs))
             )
         ]
-        return shapely.multilinestrings(lines)
+        return shapely.MultiLineString(lines)
 
     def province(self) -> Region:
         """Return the province, in which every parcel must lie."""
@@ -235,7 +234,7 @@ def write_database(
             )
             if leaves is not None:
                 _write_leaves(aside, leaves)
-        os.replace(aside, path)
+        aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -257,7 +256,7 @@ def _write_leaves(path: Path, leaves: Leaves) -> None:
 def _multi(geometry: BaseGeometry) -> BaseGeometry:
     if geometry.geom_type == "MultiPolygon":
         return geometry
-    return shapely.multipolygons([geometry])
+    return shapely.MultiPolygon(shapely.get_parts(geometry).tolist())
 
 
 @contextlib.contextmanager

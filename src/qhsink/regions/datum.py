@@ -101,9 +101,10 @@ def gcj02_from_wgs84(lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
 
     Notes
     -----
-    The transformation as published in open-source map code since 2013 (``eviltransform``
-    and its descendants); no authority has published it. Agrees with the shift of real
-    Amap files within the generalisation of our reference (see ``docs/regions.md``).
+    The transformation as published in open-source map code since 2013
+    (``eviltransform`` and its descendants); no authority has published it. It moves
+    real Amap files onto our reference within the reference's own generalisation
+    (see ``docs/regions.md``).
     """
     x, y = lon - 105.0, lat - 35.0
     wave = (20.0 * np.sin(6.0 * x * np.pi) + 20.0 * np.sin(2.0 * x * np.pi)) * 2.0 / 3.0
@@ -201,7 +202,7 @@ class _Lines:
     tree: shapely.STRtree = field(init=False)
 
     def __post_init__(self) -> None:
-        lines = shapely.linestrings(self.segments)
+        lines = np.asarray(shapely.linestrings(self.segments))
         object.__setattr__(self, "tree", shapely.STRtree(lines))
 
     def nearest(self, points: Floats) -> tuple[NDArray[np.int64], Floats]:
@@ -265,8 +266,10 @@ def _segments(lines: BaseGeometry) -> Floats:
     for line in shapely.get_parts(lines):
         xy = shapely.get_coordinates(line)
         pieces.append(np.stack([xy[:-1], xy[1:]], axis=1))
-    segments = np.concatenate(pieces) if pieces else np.empty((0, 2, 2))
-    return segments[np.linalg.norm(segments[:, 1] - segments[:, 0], axis=1) > 0]
+    segments: Floats = np.concatenate(pieces) if pieces else np.empty((0, 2, 2))
+    long = np.linalg.norm(segments[:, 1] - segments[:, 0], axis=1) > 0
+    kept: Floats = segments[long]
+    return kept
 
 
 def _translation(lines: _Lines, points: Floats) -> Floats:
@@ -277,7 +280,7 @@ def _translation(lines: _Lines, points: Floats) -> Floats:
         centre = middle
         for east in np.arange(-4, 5) * pitch:
             for north in np.arange(-4, 5) * pitch:
-                move = centre + (east, north)
+                move = centre + np.array([east, north])
                 score = float(lines.closeness(some - move).mean())
                 if score > best:
                     best, middle = score, move
