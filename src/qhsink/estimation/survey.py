@@ -1,0 +1,397 @@
+"""Totals, means and ratios from a probability sample, by linearisation.
+
+One engine for every design with strata, clusters, unequal weights and calibration:
+an estimator supplies a linearised variable and the design supplies its variance.
+Reading tables does not belong here; nor do designs whose variance is not that of a
+stratified sample of clusters (``two_phase``, ``unequal``).
+
+References
+----------
+Cochran (1977) Sampling Techniques, 3rd ed., chapters 2, 5, 6, 9, 11.
+Saerndal, Swensson and Wretman (1992) Model Assisted Survey Sampling, chapters 3, 5-7.
+Lumley (2004) J. Stat. Softw. 9(8): the R package ``survey``, whose conventions for
+domains, degrees of freedom and calibrated variances are followed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qhsink.domain.errors import TableError
+from qhsink.estimation.intervals import IntervalKind, Limits, limits
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """A point estimate and its variance."""
+
+    value: float
+    """The estimate."""
+    variance: float
+    """Its estimated variance, in the unit squared; never negative."""
+
+    @property
+    def se(self) -> float:
+        """Standard error, in the unit of the value."""
+        return math.sqrt(self.variance)
+
+
+class Design(Protocol):
+    """What an estimator needs to know of a sampling design."""
+
+    @property
+    def weight(self) -> Floats:
+        """Units that each sample unit stands for, shape (n,)."""
+        ...
+
+    def variance(self, linear: Floats) -> float:
+        """Return the variance of the weighted total of ``linear``, shape (n,)."""
+        ...
+
+    def df(self, inside: NDArray[np.bool_]) -> float:
+        """Return the degrees of freedom for the units ``inside``, shape (n,)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StratifiedClusters:
+    """A stratified sample of clusters; a cluster may be one unit."""
+
+    weight: Floats
+    """Units that each sample unit stands for: 1 / inclusion probability, shape (n,)."""
+    stratum: Codes
+    """Stratum code of each unit, shape (n,)."""
+    cluster: Codes
+    """Cluster code of each unit, shape (n,); nested in strata."""
+    fraction: Floats
+    """First-stage sampling fraction by stratum code; 0 without the finite
+    population correction."""
+
+    def variance(self, linear: Floats) -> float:
+        """Return the variance of the weighted total of ``linear``.
+
+        Sum over strata of (1 - f_h) m_h / (m_h - 1) times the squared deviations
+        of the weighted cluster totals from their stratum mean: Cochran (1977) eq.
+        5.12 for units of equal weight, sec. 9A for clusters; with unequal weights
+        the ultimate-cluster form of R ``svyrecvar``.
+        """
+        totals = np.bincount(self.cluster, weights=self.weight * linear)
+        home = cluster_strata(self.stratum, self.cluster)
+        counts = np.bincount(home, minlength=len(self.fraction)).astype(float)
+        sums = np.bincount(home, weights=totals, minlength=len(self.fraction))
+        means = np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
+        squares = np.bincount(
+            home, weights=(totals - means[home]) ** 2, minlength=len(self.fraction)
+        )
+        scale = np.divide(
+            counts * (1.0 - self.fraction),
+            counts - 1.0,
+            out=np.zeros_like(counts),
+            where=counts > 1,
+        )
+        return float(np.sum(scale * squares))
+
+    def df(self, inside: NDArray[np.bool_]) -> float:
+        """Return clusters minus strata that hold units ``inside``: R ``degf``."""
+        clusters = len(np.unique(self.cluster[inside]))
+        return float(clusters - len(np.unique(self.stratum[inside])))
+
+
+def cluster_strata(stratum: Codes, cluster: Codes) -> Codes:
+    """Return the stratum code of each cluster, shape (clusters,)."""
+    home = np.zeros(int(cluster.max()) + 1, dtype=np.intp)
+    home[cluster] = stratum
+    return home
+
+
+def stratified_sample(
+    count: int,
+    *,
+    stratum: Codes | None = None,
+    cluster: Codes | None = None,
+    sizes: ArrayLike | None = None,
+    weight: Floats | None = None,
+    fpc: bool = False,
+) -> StratifiedClusters:
+    """Return the design of ``count`` sample units.
+
+    Parameters
+    ----------
+    stratum, cluster : codes of shape (n,), optional
+        Absent: one stratum; every unit its own cluster. Clusters are nested in
+        strata: the same code in two strata is two clusters.
+    sizes : array of shape (strata,), optional
+        First-stage units (clusters) in the frame, by stratum.
+    weight : float array of shape (n,), optional
+        Design weights. Absent: size over sample size, by stratum.
+    fpc : bool
+        Whether sampling was without replacement and the correction is wanted.
+
+    Raises
+    ------
+    TableError
+        When a stratum has one cluster, ``fpc`` meets more sampled than exist, or
+        neither sizes nor weights are known.
+    """
+    stratum = np.zeros(count, dtype=np.intp) if stratum is None else stratum
+    parts = int(stratum.max()) + 1
+    units = np.arange(count) if cluster is None else cluster
+    nested = stratum * (int(units.max()) + 1) + units
+    codes = np.unique(nested, return_inverse=True)[1].astype(np.intp)
+    counts = np.bincount(cluster_strata(stratum, codes), minlength=parts)
+    _refuse_single(counts)
+    frame = None if sizes is None else np.asarray(sizes, dtype=float)
+    if frame is None and (fpc or weight is None):
+        raise TableError(
+            "a design without frame sizes",
+            expected="the number of units (or clusters) in the population",
+            remedy="Give --population, or --strata with units.",
+        )
+    fraction = np.zeros(parts)
+    if fpc and frame is not None:
+        fraction = _fractions(counts, frame)
+    if weight is None and frame is not None:
+        weight = (frame / counts)[stratum]
+    return StratifiedClusters(np.asarray(weight, dtype=float), stratum, codes, fraction)
+
+
+def _refuse_single(counts: Codes) -> None:
+    if np.any(counts == 1):
+        raise TableError(
+            "a stratum with one sampling unit (or one cluster)",
+            expected="at least 2 in every stratum",
+            remedy="Merge strata by a rule set beforehand: one unit has no variance.",
+        )
+
+
+def _fractions(counts: Codes, frame: Floats) -> Floats:
+    fraction = counts / frame
+    if np.any(fraction > 1.0 + 1e-9):
+        worst = int(np.argmax(fraction))
+        raise TableError(
+            f"{counts[worst]} sampled of {frame[worst]:g} in the frame",
+            expected="no more sampled than exist under --fpc",
+            remedy="Correct the sizes, or leave out --fpc if units were drawn with "
+            "replacement.",
+        )
+    return np.minimum(fraction, 1.0)
+
+
+class Calibration(Protocol):
+    """Weights made to reproduce known totals, and what variance is left over."""
+
+    @property
+    def g(self) -> Floats:
+        """Factor on the design weight of each unit, shape (n,)."""
+        ...
+
+    def residual(self, linear: Floats) -> Floats:
+        """Return what the auxiliaries leave of ``linear``, as its variance sees it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Uncalibrated:
+    """No auxiliary information."""
+
+    g: Floats
+    """Ones, shape (n,)."""
+
+    def residual(self, linear: Floats) -> Floats:
+        """Return ``linear`` itself."""
+        return linear
+
+
+def estimate_total(design: Design, calibration: Calibration, y: Floats) -> Moments:
+    """Return the estimated population total of ``y``, shape (n,).
+
+    The weighted total, Saerndal et al. (1992) sec. 2.8; calibrated, sec. 6.5, with
+    the variance of sec. 6.6 over the design's own form.
+    """
+    value = float(np.sum(design.weight * calibration.g * y))
+    return Moments(value, design.variance(calibration.residual(y)))
+
+
+def estimate_ratio(
+    design: Design, calibration: Calibration, y: Floats, x: Floats
+) -> Moments | None:
+    """Return the estimated ratio of two totals; None where the denominator is 0.
+
+    Linearised variable (y - R x) / X: Saerndal et al. (1992) sec. 5.6, the
+    combined ratio of Cochran (1977) sec. 6.11. With ``x`` a domain indicator this is
+    the domain mean (sec. 5.8).
+    """
+    weight = design.weight * calibration.g
+    denominator = float(np.sum(weight * x))
+    if denominator == 0.0:
+        return None
+    value = float(np.sum(weight * y)) / denominator
+    linear = (y - value * x) / denominator
+    return Moments(value, design.variance(calibration.residual(linear)))
+
+
+@dataclass(frozen=True, slots=True)
+class TotalEstimate:
+    """One row of ``qhsink estimate total``. None where a figure is undefined."""
+
+    domain: str | None
+    """Domain level; None for the whole population."""
+    n: int
+    """Sample units in the domain."""
+    mean: float | None
+    """Mean per unit (or the ratio of totals), in the unit of y."""
+    se_mean: float | None
+    """Standard error of ``mean``."""
+    total: float | None
+    """Total, in the unit of y times units."""
+    se_total: float | None
+    """Standard error of ``total``."""
+    ci_mean: Limits | None
+    """Confidence limits of ``mean``."""
+    ci_total: Limits | None
+    """Confidence limits of ``total``."""
+    df: float
+    """Degrees of freedom: clusters minus strata within the domain."""
+    method: str
+    """Estimator and variance, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How an interval is wanted."""
+
+    confidence: float = 0.95
+    """Level in (0, 1)."""
+    kind: IntervalKind = "t"
+    """``t``, ``normal``, ``logit`` or ``beta``."""
+
+
+def present(
+    *,
+    domain: str | None,
+    n: int,
+    mean: Moments | None,
+    total: Moments | None,
+    df: float,
+    level: Level,
+    method: str,
+) -> TotalEstimate:
+    """Return a row with intervals.
+
+    ``logit`` and ``beta`` act on the mean; the limits of the total are those of the
+    mean times total over mean, so that both tell the same.
+    """
+    ci_mean = _limits(mean, df=df, n=n, level=level)
+    plain = level.kind in ("t", "normal")
+    if plain or mean is None or total is None or mean.value == 0.0:
+        ci_total = _limits(total, df=df, n=n, level=level) if plain else None
+    else:
+        scale = total.value / mean.value
+        ci_total = ci_mean and (ci_mean[0] * scale, ci_mean[1] * scale)
+    return TotalEstimate(
+        domain=domain,
+        n=n,
+        mean=None if mean is None else mean.value,
+        se_mean=None if mean is None else mean.se,
+        total=None if total is None else total.value,
+        se_total=None if total is None else total.se,
+        ci_mean=ci_mean,
+        ci_total=ci_total,
+        df=df,
+        method=method,
+    )
+
+
+def _limits(
+    moments: Moments | None, *, df: float, n: int, level: Level
+) -> Limits | None:
+    if moments is None:
+        return None
+    return limits(
+        moments.value,
+        moments.se,
+        df=df,
+        n=n,
+        confidence=level.confidence,
+        kind=level.kind,
+    )
+
+
+def domain_levels(
+    domain: NDArray[np.str_] | None, count: int
+) -> Iterator[tuple[str | None, NDArray[np.bool_]]]:
+    """Yield each domain level with the units inside, shape (n,); all without one."""
+    if domain is None:
+        yield None, np.ones(count, dtype=bool)
+        return
+    for name in sorted(set(domain.tolist())):
+        yield name, domain == name
+
+
+def estimate_by_domain(
+    design: Design,
+    y: Floats,
+    *,
+    calibration: Calibration | None = None,
+    domain: NDArray[np.str_] | None = None,
+    units: float | None = None,
+    level: Level | None = None,
+    method: str = "expansion",
+) -> tuple[TotalEstimate, ...]:
+    """Return total and mean of ``y`` for each domain level.
+
+    Parameters
+    ----------
+    y : float array of shape (n,)
+        Variable of interest.
+    domain : label array of shape (n,), optional
+        Domain of each unit. The number of units in a domain is random, so y is
+        extended with zeros outside it (Saerndal et al. 1992, sec. 10.3): a subset is
+        never analysed as if it had been the sample.
+    units : float, optional
+        Population size by which the mean of the whole is the total over it. Absent,
+        and for domains, the mean is the ratio of the total to the estimated size.
+
+    Notes
+    -----
+    Domain totals add to the total of the whole.
+    """
+    using = calibration or Uncalibrated(np.ones(len(y)))
+    rows = []
+    for name, inside in domain_levels(domain, len(y)):
+        indicator = inside.astype(float)
+        total = estimate_total(design, using, y * indicator)
+        if units is not None and name is None:
+            mean: Moments | None = rescale(total, 1.0 / units)
+        else:
+            mean = estimate_ratio(design, using, y * indicator, indicator)
+        rows.append(
+            present(
+                domain=name,
+                n=int(inside.sum()),
+                mean=mean,
+                total=total,
+                df=design.df(inside),
+                level=level or Level(),
+                method=method,
+            )
+        )
+    return tuple(rows)
+
+
+def rescale(moments: Moments, factor: float) -> Moments:
+    """Return the moments of ``factor`` times the estimate."""
+    return replace(
+        moments,
+        value=moments.value * factor,
+        variance=moments.variance * factor**2,
+    )
