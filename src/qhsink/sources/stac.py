@@ -148,11 +148,9 @@ def _checked(doc: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return the item brought up to date; SourceError when it is not a STAC item."""
     try:
         plain = plain_item(_with_time(doc))
-        pystac.Item.from_dict(plain, migrate=False)
+        plain |= {"id": str(plain["id"]), "assets": dict(plain["assets"])}
         _acquired(plain)
         _bbox(plain)
-    except SourceError:
-        raise
     except (KeyError, TypeError, ValueError, AttributeError, pystac.STACError) as error:
         raise SourceError(
             f"item {doc.get('id', 'without id')} in {where}: "
