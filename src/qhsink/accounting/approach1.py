@@ -57,7 +57,7 @@ def product_se(values: Sequence[float], errors: Sequence[float]) -> float:
 def exact_product_se(values: Sequence[float], errors: Sequence[float]) -> float:
     """Return the exact standard error of a product of independent factors.
 
-    sqrt(prod(x_i^2 + se_i^2) - prod(x_i^2)) (Goodman 1962).
+    sqrt(prod(x_i^2 + se_i^2) - prod(x_i^2)) (Goodman 1960).
     """
     whole = math.prod(v**2 + e**2 for v, e in zip(values, errors, strict=True))
     return math.sqrt(max(whole - math.prod(v**2 for v in values), 0.0))

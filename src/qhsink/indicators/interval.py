@@ -6,10 +6,11 @@ Nothing here knows what is estimated; verdicts are in ``verdict``.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from qhsink.domain.errors import BadInput
+from qhsink.domain.errors import BadInput, Refusal
 
 
 def student_quantile(probability: float, df: float) -> float:
@@ -91,3 +92,26 @@ def _check_df(df: float) -> None:
             expected="a positive number",
             remedy="Use at least two units in a stratum, or inf for a normal interval.",
         )
+
+
+def conformal_half_width(scores: Sequence[float], confidence: float) -> float:
+    """Return the half-width that covers a new unit with at least ``confidence``.
+
+    The k-th smallest absolute residual of calibration units that the model never
+    saw, k = ceil((n + 1) confidence) (split conformal prediction).
+
+    Raises
+    ------
+    Refusal
+        When k exceeds n: too few calibration units for that level.
+    """
+    rank = math.ceil((len(scores) + 1) * confidence - 1e-9)
+    if rank > len(scores) or not 0.0 < confidence < 1.0:
+        raise Refusal(
+            f"{len(scores)} calibration units at {confidence:.0%}",
+            expected=f"at least {math.ceil(confidence / (1.0 - confidence) - 1e-9)}"
+            if 0.0 < confidence < 1.0
+            else "a confidence between 0 and 1",
+            remedy="Hold out more units, or lower the confidence.",
+        )
+    return sorted(abs(score) for score in scores)[rank - 1]

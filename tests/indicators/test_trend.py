@@ -1,0 +1,117 @@
+"""Trends against scipy, by hand, and where they must not be told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from qhsink.domain.errors import BadInput, Refusal
+from qhsink.indicators.trend import judge_trend
+
+YEARS = list(range(2016, 2026))
+
+
+def test_a_straight_rise_by_hand():
+    values = [50 + 0.25 * k for k in range(10)]
+    trend = judge_trend(YEARS, values, confidence=0.9)
+    assert trend.slope == pytest.approx(0.25)
+    assert trend.s == 45
+    # Var(S) = 10 * 9 * 25 / 18 = 125, z = 44 / sqrt(125)
+    assert trend.z == pytest.approx(44 / np.sqrt(125))
+    assert trend.direction == "rising"
+    assert trend.p_rising < 1e-4
+
+
+@given(st.lists(st.floats(0, 100), min_size=5, max_size=20, unique=True))
+def test_slope_and_s_agree_with_scipy(values):
+    t = np.arange(len(values))
+    trend = judge_trend(t, values, confidence=0.9, correct_memory=False)
+    assert trend.slope == pytest.approx(stats.theilslopes(values, t).slope, abs=1e-9)
+    tau = stats.kendalltau(t, values).statistic
+    pairs = len(values) * (len(values) - 1) / 2
+    assert trend.s == pytest.approx(tau * pairs)
+
+
+def test_interval_of_the_slope_agrees_with_scipy():
+    rng = np.random.default_rng(3)
+    values = 0.3 * np.arange(15) + rng.normal(0, 1, 15)
+    ours = judge_trend(range(15), values, confidence=0.9, correct_memory=False)
+    theirs = stats.theilslopes(values, np.arange(15), alpha=0.9)
+    slopes = np.sort(
+        [(values[j] - values[i]) / (j - i) for i in range(15) for j in range(i + 1, 15)]
+    )
+    # scipy rounds the same ranks; one rank is the most they may differ by
+    for limit, other in ((ours.low, theirs.low_slope), (ours.high, theirs.high_slope)):
+        gap = np.searchsorted(slopes, limit) - np.searchsorted(slopes, other)
+        assert abs(gap) <= 1
+
+
+def test_ties_lower_the_variance():
+    # x = 1 1 2 2 3: S = 8, Var = (5*4*15 - 2 * 2*1*9) / 18
+    trend = judge_trend(range(5), [1, 1, 2, 2, 3], confidence=0.9, correct_memory=False)
+    assert trend.s == 8
+    assert trend.z == pytest.approx(7 / np.sqrt((300 - 36) / 18))
+
+
+def test_a_falling_series_is_the_mirror_of_a_rising_one():
+    rng = np.random.default_rng(8)
+    values = rng.normal(0, 1, 12) + 0.5 * np.arange(12)
+    up = judge_trend(range(12), values, confidence=0.9)
+    down = judge_trend(range(12), -values, confidence=0.9)
+    assert (up.slope, up.s, up.z) == pytest.approx((-down.slope, -down.s, -down.z))
+    assert (up.direction, down.direction) == ("rising", "falling")
+
+
+def test_a_constant_series_has_no_direction():
+    trend = judge_trend(range(6), [3.0] * 6, confidence=0.9)
+    assert (trend.slope, trend.z, trend.direction) == (0.0, 0.0, "not distinguishable")
+
+
+@pytest.mark.parametrize("correct", [False, True])
+def test_false_alarms_stay_near_their_level(correct):
+    rng = np.random.default_rng(11)
+    told = sum(
+        judge_trend(
+            range(12), rng.normal(0, 1, 12), confidence=0.9, correct_memory=correct
+        ).direction
+        != "not distinguishable"
+        for _ in range(600)
+    )
+    assert told / 600 <= 0.1 + 4 * np.sqrt(0.09 / 600)
+
+
+def test_memory_correction_lowers_false_alarms_of_a_series_with_memory():
+    rng = np.random.default_rng(12)
+    told = {True: 0, False: 0}
+    for _ in range(300):
+        noise = rng.normal(0, 1, 30)
+        series = [noise[0]]
+        for shock in noise[1:]:
+            series.append(0.7 * series[-1] + shock)
+        for correct in told:
+            trend = judge_trend(
+                range(30), series, confidence=0.9, correct_memory=correct
+            )
+            told[correct] += trend.direction != "not distinguishable"
+    assert told[True] < 0.7 * told[False]
+
+
+def test_four_years_are_no_trend():
+    with pytest.raises(Refusal, match="at least 5 years"):
+        judge_trend(range(4), [1, 2, 3, 4], confidence=0.9)
+
+
+@pytest.mark.parametrize(
+    ("years", "values"),
+    [
+        ([1, 2, 2, 4, 5], [1, 2, 3, 4, 5]),
+        ([1, 2, 3, 4, 5], [1, 2, np.nan, 4, 5]),
+        ([1, 2, 3, 4, 5], [1, 2, 3, 4]),
+    ],
+)
+def test_a_series_that_is_no_series_is_refused(years, values):
+    with pytest.raises(BadInput):
+        judge_trend(years, values, confidence=0.9)
