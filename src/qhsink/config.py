@@ -13,13 +13,22 @@ import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    Protocol,
+    TypeVar,
+    get_args,
+    get_type_hints,
+)
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from qhsink.domain.carbon import Band, DeductionSchedule, Factor, FactorTable
-from qhsink.domain.errors import ConfigError, TableError
+from qhsink.domain.errors import BadInput, ConfigError
 from qhsink.domain.estimate import Target
 from qhsink.domain.indicator import (
     ForestRule,
@@ -346,23 +355,35 @@ def _parse_nouns(
 
 
 def _parse_noun(kind: type[_Noun], entry: Mapping[str, Any], *, where: str) -> _Noun:
+    _reject_unknown_keys(kind, entry, where=where)
     known = tuple(field.name for field in dataclasses.fields(kind))
-    for key in entry:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
+    try:
+        return pydantic.TypeAdapter(kind).validate_python(dict(entry))
+    except pydantic.ValidationError as error:
+        raise _config_error(error, where=where, known=known) from error
+    except BadInput as error:
+        raise ConfigError(
+            f"{where}: {error.found}", expected=error.expected, remedy=error.remedy
+        ) from error
+
+
+def _reject_unknown_keys(kind: type, entry: Mapping[str, Any], *, where: str) -> None:
+    hints = get_type_hints(kind)
+    for key, value in entry.items():
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=1)
             raise ConfigError(
                 f"{where}: unknown key {key!r}",
                 expected="a known key",
                 remedy=f"Did you mean {near[0]!r}?" if near else "Remove it.",
             )
-    try:
-        return pydantic.TypeAdapter(kind).validate_python(dict(entry))
-    except pydantic.ValidationError as error:
-        raise _config_error(error, where=where, known=known) from error
-    except TableError as error:
-        raise ConfigError(
-            f"{where}: {error.found}", expected=error.expected, remedy=error.remedy
-        ) from error
+        inner = [
+            part
+            for part in get_args(hints[key])
+            if isinstance(part, type) and dataclasses.is_dataclass(part)
+        ]
+        for row in value if inner and isinstance(value, list) else ():
+            _reject_unknown_keys(inner[0], row, where=f"{where}, {key}")
 
 
 def _by_id(nouns: Iterable[_Named], *, where: str) -> dict[str, _Named]:

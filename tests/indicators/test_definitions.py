@@ -118,6 +118,10 @@ def test_a_monthly_map_mean_is_free_of_season(indicators):
     [
         ('[[indicator]]\nid = "a"\nnam_zh = "x"\n', "unknown key 'nam_zh'"),
         ('[[indicator]]\nid = "a"\n', "is missing"),
+        (
+            '[[indicator]]\nid = "a"\ndenominators = [{ id = "b", valu = 1.0 }]\n',
+            "denominators: unknown key 'valu'",
+        ),
     ],
 )
 def test_a_wrong_definition_file_is_a_config_error(tmp_path, text, words):
