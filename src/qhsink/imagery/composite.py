@@ -72,8 +72,8 @@ def median_composite(
     out = np.empty((bands, rows, cols), dtype=np.int16)
     count = np.empty((rows, cols), dtype=np.uint8)
     median_lanes(
-        np.ascontiguousarray(reflectance).reshape(dates, bands, -1),
-        np.ascontiguousarray(clear).reshape(dates, -1),
+        np.ascontiguousarray(reflectance).reshape(dates, bands, rows * cols),
+        np.ascontiguousarray(clear).reshape(dates, rows * cols),
         NODATA,
         min_clear,
         sorting_network(dates),
@@ -117,8 +117,8 @@ def peak_composite(
     out = np.empty((bands, rows, cols), dtype=np.int16)
     count = np.empty((rows, cols), dtype=np.uint8)
     peak_dates(
-        np.ascontiguousarray(reflectance).reshape(dates, bands, -1),
-        np.ascontiguousarray(clear).reshape(dates, -1),
+        np.ascontiguousarray(reflectance).reshape(dates, bands, rows * cols),
+        np.ascontiguousarray(clear).reshape(dates, rows * cols),
         NODATA,
         min_clear,
         quantile,
