@@ -136,7 +136,7 @@ def make_picture(region_id, *, shape, seed):
         values.astype(np.float32),
         spread.astype(np.float32),
         n_clear,
-        (n_clear == 2).astype(np.uint8),
+        np.choose(n_clear, [9, 1, 4, 0, 0, 2]).astype(np.uint8),
         (left, right, bottom, top),
         outline,
         60.0,

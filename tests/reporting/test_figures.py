@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from shapely.geometry import box
 
-from qhsink.grid import qinghai_albers
+from qhsink.imagery.composite import Flag
 from qhsink.reporting import figures
 from qhsink.reporting.intervals import interval_charts, nice_step
 from qhsink.reporting.record import RegionPicture
@@ -114,7 +114,7 @@ def test_panels_without_data_are_left_out():
     assert figures.spread_picture(bare, simulated=False) is None
     assert figures.count_picture(bare, simulated=False) is None
     unflagged = dataclasses.replace(bare, flags=np.zeros((60, 60), np.uint8))
-    assert figures.flag_picture(unflagged, simulated=False) is None
+    assert figures.quality_picture(unflagged, simulated=False) is None
 
 
 def test_panels_of_nothing_but_gaps_are_still_drawn():
@@ -135,17 +135,29 @@ def test_large_arrays_are_averaged_over_known_pixels():
     assert np.isfinite(small).all()
 
 
-def test_true_north_leans_right_west_of_the_central_meridian():
-    """Albers: convergence is n (lon - lon0), n = (sin 25 + sin 47) / 2 = 0.5770."""
-    crs = qinghai_albers()
-    x, y = -900_000.0, 4_000_000.0
-    found = figures.true_north(crs, (x - 1, x + 1, y - 1, y + 1))
-    import pyproj
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        (Flag.SNOW_SEEN, "snow seen"),
+        (Flag.WATER | Flag.SNOW_SEEN, "water"),
+        (Flag.TOO_FEW | Flag.SNOW_SEEN, "too few"),
+        (Flag.TOO_FEW | Flag.NO_DATA, "no image"),
+    ],
+)
+def test_a_pixel_is_drawn_in_its_gravest_class(flags, name):
+    picture = flat_picture(0.5, flags=np.full((60, 60), int(flags), np.uint8))
+    drawn = pixels(figures.quality_picture(picture, simulated=False))
+    (kind,) = (k for k in figures.QUALITY_CLASSES if k.words.en == name)
+    expected = [int(kind.colour[k : k + 2], 16) for k in (1, 3, 5)]
+    middle = drawn[drawn.shape[0] // 3, drawn.shape[1] // 3].astype(int)
+    assert np.abs(middle - expected).max() <= 1
 
-    lon, _ = pyproj.Transformer.from_crs(crs, 4490, always_xy=True).transform(x, y)
-    constant = (np.sin(np.radians(25)) + np.sin(np.radians(47))) / 2
-    assert found == pytest.approx(constant * (105 - lon), abs=0.05)
-    assert 3 < found < 9
+
+def test_grid_north_is_named_where_true_north_is_not_known():
+    unknown = figures.cover_picture(flat_picture(0.5), simulated=False)
+    known = figures.cover_picture(flat_picture(0.5, north_deg=0.0), simulated=False)
+    tilted = figures.cover_picture(flat_picture(0.5, north_deg=8.0), simulated=False)
+    assert len({unknown, known, tilted}) == 3
 
 
 @given(st.floats(1e-6, 1e9), st.integers(3, 8))

@@ -16,6 +16,7 @@ from PIL import Image
 from qhsink.domain.estimate import Verdict
 from qhsink.reporting import digits
 from qhsink.reporting.page import count_outcomes, render_page, write_page
+from qhsink.reporting.wording import reason_kind
 
 
 def read(page):
@@ -173,6 +174,33 @@ def test_a_policy_verdict_has_colour_and_words(observed_report, outcome, zh, sty
     assert zh in "".join(badge.itertext())
 
 
+def test_a_number_that_was_not_judged_says_why(observed_report):
+    why = "target forest_cover_2025 of another scope; expected 630000. Name one."
+    row = dataclasses.replace(observed_report.rows[0], verdict=None, refusal=why)
+    report = dataclasses.replace(observed_report, rows=(row,), pictures=())
+    line = read(render_page(report)).find(".//table[@id='estimates']/tbody/tr")
+    words = "".join(line.itertext())
+    assert "56.3 ± 1.8 %" in words
+    assert "未作判定" in words
+    assert why in words
+
+
+@pytest.mark.parametrize(
+    ("refusal", "zh"),
+    [
+        ("fvc_peak for 2025-07; expected a month that ends on or", "不在计算时段内"),
+        ("fvc_peak asked for 2025-01; expected months 7, 8", "不在计算时段内"),
+        ("no scene of 2025-01 for qilian; expected at least", "时段内无影像"),
+        ("2 of 6 tiles of qilian could not be read: x; expected", "影像无法读取"),
+        ("41.0% of the land of q has enough clear observations; expected", "有效"),
+        ("cvcg needs plots; expected inputs plots. Bring peak-season", "缺少必要输入"),
+        ("something else; expected a window", "见原因说明"),
+    ],
+)
+def test_the_kind_of_a_reason_is_what_was_found(refusal, zh):
+    assert zh in reason_kind(refusal).zh
+
+
 def test_outcomes_are_counted_by_hand(observed_report):
     assert count_outcomes(observed_report.rows) == {
         "met": 0,
@@ -261,8 +289,8 @@ def test_the_same_record_gives_the_same_bytes(observed_report, observed_page, tm
 
 @pytest.mark.parametrize(
     "change",
-    [{"refusal": "also refused"}, {"estimate": None}, {"indicator_id": "fvc_month"}],
-    ids=["number and refusal", "neither", "a number of another indicator"],
+    [{"estimate": None}, {"indicator_id": "fvc_month"}],
+    ids=["neither number nor reason", "a number of another indicator"],
 )
 def test_a_row_that_contradicts_itself_is_refused(observed_report, change):
     with pytest.raises(ValueError, match="row fvc"):

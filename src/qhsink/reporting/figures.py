@@ -9,15 +9,21 @@ from __future__ import annotations
 import base64
 import io
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pyproj
 import shapely
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import BoundaryNorm, Colormap, LinearSegmentedColormap, Normalize
+from matplotlib.colors import (
+    BoundaryNorm,
+    Colormap,
+    LinearSegmentedColormap,
+    ListedColormap,
+    Normalize,
+)
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
@@ -25,8 +31,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from shapely.geometry.base import BaseGeometry
 
+from qhsink.imagery.composite import Flag
 from qhsink.reporting.intervals import nice_step
 from qhsink.reporting.record import RegionPicture
+from qhsink.reporting.wording import Words
 
 COVER_COLOURS = LinearSegmentedColormap.from_list(
     "cover", ["#f6ecd0", "#dcd58f", "#a5c46c", "#5da259", "#257a4d", "#0b4a38"], N=64
@@ -42,7 +50,28 @@ SPREAD_COLOURS = LinearSegmentedColormap.from_list(
 COUNT_COLOURS = LinearSegmentedColormap.from_list(
     "count", ["#eef4fb", "#bcd5ec", "#7fb0dc", "#3d7fbf", "#123f7a"]
 )
-FLAG_COLOURS = LinearSegmentedColormap.from_list("flag", ["#e9ede9", "#b3261e"])
+
+
+@dataclass(frozen=True, slots=True)
+class QualityClass:
+    """What the flags of a pixel come to, as a picture shows it."""
+
+    flag: Flag
+    """The bit that puts a pixel into the class."""
+    colour: str
+    """Fill."""
+    words: Words
+    """Name in the caption."""
+
+
+QUALITY_CLASSES = (
+    QualityClass(Flag(0), "#e4ebe5", Words("正常", "clear")),
+    QualityClass(Flag.SNOW_SEEN, "#a9d5f0", Words("曾有积雪", "snow seen")),
+    QualityClass(Flag.WATER, "#3f78b5", Words("水体", "water")),
+    QualityClass(Flag.TOO_FEW, "#e0893a", Words("观测不足", "too few")),
+    QualityClass(Flag.NO_DATA, "#6f6f6f", Words("无影像", "no image")),
+)
+"""Later classes win where a pixel has several flags."""
 
 NO_DATA = "#bdbdbd"
 """Fill of the region where the map has no value."""
@@ -51,7 +80,8 @@ _INK = "#20302a"
 _LONGEST = 900
 """Pixels along the longer edge of an array that is drawn; finer ones are averaged."""
 
-_ScaleOf = tuple[Colormap, Normalize, list[float], str]
+_ScaleOf = tuple[Colormap, Normalize, list[float] | None, str]
+"""Colours, their range, ticks of the colour bar (None: no bar) and its title."""
 
 
 def cover_picture(picture: RegionPicture, *, simulated: bool) -> bytes:
@@ -90,32 +120,23 @@ def count_picture(picture: RegionPicture, *, simulated: bool) -> bytes | None:
     return _draw(picture, shown, scale, width=4.2, simulated=simulated)
 
 
-def flag_picture(picture: RegionPicture, *, simulated: bool) -> bytes | None:
-    """Return the PNG of flagged pixels, or None when none is flagged."""
+def quality_picture(picture: RegionPicture, *, simulated: bool) -> bytes | None:
+    """Return the PNG of pixel quality classes, or None when nothing is flagged."""
     if picture.flags is None or not picture.flags.any():
         return None
-    shown = (_nearest(picture.flags) != 0).astype(np.float32)
-    scale = (FLAG_COLOURS, BoundaryNorm([-0.5, 0.5, 1.5], 256), [0.0, 1.0], "flag")
+    flags = _nearest(picture.flags)
+    shown = np.zeros(flags.shape, dtype=np.float32)
+    for rank, kind in enumerate(QUALITY_CLASSES):
+        shown[(flags & np.uint8(kind.flag)) != 0] = rank
+    edges = [k - 0.5 for k in range(len(QUALITY_CLASSES) + 1)]
+    colours = ListedColormap([kind.colour for kind in QUALITY_CLASSES])
+    scale = (colours, BoundaryNorm(edges, len(QUALITY_CLASSES)), None, "")
     return _draw(picture, shown, scale, width=4.2, simulated=simulated)
 
 
 def data_uri(png: bytes) -> str:
     """Return a picture as a ``data:`` URI."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-def true_north(crs: pyproj.CRS, extent: tuple[float, float, float, float]) -> float:
-    """Return the direction of true north at the middle of ``extent``.
-
-    Clockwise from the top of the picture [deg]. West of the central meridian of
-    Qinghai's grid meridians lean to the right: up to 9 degrees.
-    """
-    left, right, bottom, top = extent
-    to_degrees = pyproj.Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
-    x, y = (left + right) / 2.0, (bottom + top) / 2.0
-    lon, lat = to_degrees.transform(x, y)
-    east, north = to_degrees.transform(lon, lat + 1e-3, direction="INVERSE")
-    return math.degrees(math.atan2(east - x, north - y))
 
 
 def _draw(
@@ -139,16 +160,21 @@ def _draw(
     _draw_furniture(axes, picture, size)
     if simulated:
         _stamp(axes, size)
-    low, tall = room[1] + 0.1 * room[3], 0.72 * room[3]
-    edge = figure.add_axes((1 - (bar - 0.12) / width, low, 0.16 / width, tall))
-    mappable = ScalarMappable(norm=norm, cmap=colours)
-    figure.colorbar(mappable, cax=edge, ticks=ticks)
+    if ticks is not None:
+        low, tall = room[1] + 0.1 * room[3], 0.72 * room[3]
+        edge = figure.add_axes((1 - (bar - 0.12) / width, low, 0.16 / width, tall))
+        mappable = ScalarMappable(norm=norm, cmap=colours)
+        figure.colorbar(mappable, cax=edge, ticks=ticks)
+        _dress_bar(edge, label, size)
+    return _png(figure)
+
+
+def _dress_bar(edge: Axes, label: str, size: float) -> None:
     edge.tick_params(labelsize=size, length=2, colors=_INK)
     for text in edge.get_yticklabels():
         text.set_fontfamily("DejaVu Sans")
     edge.set_title(label, fontsize=size, color=_INK, pad=5, family="DejaVu Sans")
     edge.title.set_horizontalalignment("center")
-    return _png(figure)
 
 
 def _draw_map(

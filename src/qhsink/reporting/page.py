@@ -6,9 +6,8 @@ own content policy forbids the rest. Words are in ``wording``, numbers in ``digi
 
 from __future__ import annotations
 
-import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 from qhsink.domain.region import Region
-from qhsink.reporting import digits, figures, wording
+from qhsink.reporting import digits, figures, layout, wording
 from qhsink.reporting.intervals import interval_charts
 from qhsink.reporting.record import RegionPicture, ReportRow, RunReport
 
@@ -58,6 +57,8 @@ def render_page(report: RunReport) -> str:
     """Return the page of ``report``: the same text for the same record."""
     templates = _templates()
     given = [row for row in report.rows if row.estimate is not None]
+    levels = sorted({r.estimate.confidence for r in given if r.estimate})
+    level = " / ".join(digits.level_text(level) for level in levels)
     text: str = templates.get_template("page.html.j2").render(
         report=report,
         simulated=report.provenance == "simulated",
@@ -65,7 +66,9 @@ def render_page(report: RunReport) -> str:
         given=given,
         refused=_refused(report.rows),
         counts=count_outcomes(report.rows),
-        confidences=sorted({r.estimate.confidence for r in given if r.estimate}),
+        confidences=levels,
+        level_zh=f"（{level}）" if level else "",
+        level_en=f" at {level}" if level else "",
         charts=interval_charts(report.rows),
         maps=_maps(report),
         names={row.indicator_id: row for row in report.rows},
@@ -93,6 +96,12 @@ def count_outcomes(rows: Sequence[ReportRow]) -> dict[str, int]:
     return tally
 
 
+def _outcome(row: ReportRow) -> wording.OutcomeWords:
+    if row.verdict is None and row.refusal:
+        return wording.UNJUDGED["refused"]
+    return wording.outcome_words(row.verdict)
+
+
 def _refused(rows: Sequence[ReportRow]) -> list[_Refused]:
     """Gather regions that lack one indicator for one and the same reason."""
     groups: dict[tuple[str, str | None, str], list[ReportRow]] = {}
@@ -114,7 +123,7 @@ def _maps(report: RunReport) -> list[_Maps]:
         draw = {
             "spread": figures.spread_picture(picture, simulated=simulated),
             "count": figures.count_picture(picture, simulated=simulated),
-            "flag": figures.flag_picture(picture, simulated=simulated),
+            "quality": figures.quality_picture(picture, simulated=simulated),
         }
         maps.append(
             _Maps(
@@ -146,13 +155,14 @@ def _templates() -> jinja2.Environment:
         "ha": digits.hectares_text,
         "wan_ha": digits.wan_hectares_text,
         "gap": digits.gap_text,
-        "outcome": wording.outcome_words,
+        "outcome": _outcome,
         "mode": wording.mode_words,
         "flag": wording.flag_words,
         "reason": wording.reason_kind,
         "field": wording.field_words,
-        "scalar": scalar_text,
-        "shape": _shape,
+        "scalar": layout.scalar_text,
+        "form": layout.form_of,
+        "summary": layout.card_summary,
     }
     environment.globals |= {
         "plain": digits.plain_text,
@@ -161,32 +171,9 @@ def _templates() -> jinja2.Environment:
         "kind_words": wording.REGION_KIND,
         "definition_words": wording.DEFINITION_STATUS,
         "limits": wording.LIMITS,
+        "quality_classes": figures.QUALITY_CLASSES,
     }
     return environment
-
-
-def scalar_text(value: object) -> str:
-    """Return one value of a card or of the provenance as a reader wants it."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return digits.MISSING
-    if isinstance(value, bool):
-        return "是 yes" if value else "否 no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return str(value)
-
-
-def _shape(value: object) -> str:
-    """Name how the template lays a value out: table, rows, list or scalar."""
-    if isinstance(value, Mapping):
-        return "table" if value else "scalar"
-    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
-        return "scalar"
-    if all(isinstance(entry, Mapping) for entry in value):
-        same = len({tuple(entry) for entry in value if isinstance(entry, Mapping)}) == 1
-        flat = all(_shape(v) == "scalar" for entry in value for v in entry.values())
-        return "rows" if same and flat else "list"
-    return "list" if any(_shape(entry) != "scalar" for entry in value) else "inline"
 
 
 def _clean(value: Any) -> Any:

@@ -22,7 +22,8 @@ class ReportRow:
     Raises
     ------
     ValueError
-        When a row has neither or both, or its parts speak of different things.
+        When a row has neither number nor reason, or its parts speak of different
+        things.
     """
 
     region: Region
@@ -38,14 +39,14 @@ class ReportRow:
     verdict: Verdict | None
     """What the number says about a target; None where nothing was judged."""
     refusal: str | None
-    """Why there is no number; None when there is one."""
+    """Why there is no number; beside a number, why it was not judged."""
     refusal_zh: str = ""
     """The same for Chinese readers; when empty, the kind of reason is named."""
 
     def __post_init__(self) -> None:
         name = f"row {self.indicator_id} of {self.region.id}"
-        if (self.estimate is None) == (not self.refusal):
-            msg = f"{name}: give either an estimate or the reason of its refusal"
+        if self.estimate is None and not self.refusal:
+            msg = f"{name}: give an estimate, or the reason why there is none"
             raise ValueError(msg)
         if self.estimate is not None and (
             self.estimate.region != self.region.id
@@ -77,7 +78,7 @@ class RegionPicture:
     n_clear: NDArray[np.uint8] | None
     """Clear observations used, (y, x)."""
     flags: NDArray[np.uint8] | None
-    """Pixel flags, (y, x); 0 where nothing is to be said."""
+    """Bits of ``imagery.composite.Flag``, (y, x); 0 where nothing is to be said."""
     extent: tuple[float, float, float, float]
     """Left, right, bottom, top in grid coordinates [m]."""
     outline: BaseGeometry
@@ -87,6 +88,8 @@ class RegionPicture:
     north_deg: float | None = None
     """True north, clockwise from the top of the picture [deg]; None when unknown:
     then the arrow is labelled as grid north."""
+    period: str = ""
+    """Period label of the map; empty for the report's peak season, else its month."""
 
 
 @dataclass(frozen=True, slots=True)

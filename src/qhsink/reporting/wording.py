@@ -51,10 +51,11 @@ _REFERENCE = {
     ),
 }
 
-_UNJUDGED = {
+UNJUDGED = {
     "no target": OutcomeWords(Words("无目标值", "no target"), "none", "·"),
     "refused": OutcomeWords(Words("未作判定", "not judged"), "none", "–"),
 }
+"""Rows that no line was held against."""
 
 NO_VERDICT = OutcomeWords(Words("无目标值", "no target"), "none", "·")
 """For a row that was judged against nothing."""
@@ -64,8 +65,8 @@ def outcome_words(verdict: Verdict | None) -> OutcomeWords:
     """Return how ``verdict`` reads; a reference line is never called met."""
     if verdict is None:
         return NO_VERDICT
-    if verdict.outcome in _UNJUDGED:
-        return _UNJUDGED[verdict.outcome]
+    if verdict.outcome in UNJUDGED:
+        return UNJUDGED[verdict.outcome]
     table = _REFERENCE if verdict.target.kind == "reference" else _POLICY
     return table[verdict.outcome]
 
@@ -172,10 +173,14 @@ _REASONS = (
         ("valid share", "valid area", "clear observation", "clear date", "cloud"),
         Words("有效（无云）观测不足", "too few clear observations"),
     ),
-    (("asked for", "window", "season"), Words("不在计算时段内", "outside its season")),
-    (("needs", "lacks", "bring"), Words("缺少必要输入", "a required input is absent")),
+    (
+        ("asked for", "out of season", "expected months", "expected a month"),
+        Words("不在计算时段内", "outside its season"),
+    ),
+    (("no scene of",), Words("时段内无影像", "no scene in the period")),
+    (("could not be read",), Words("影像无法读取", "scenes cannot be read")),
+    ((" needs ", " lacks "), Words("缺少必要输入", "a required input is absent")),
     (("target", "baseline"), Words("缺少目标或基准", "no target or baseline")),
-    (("scene", "item", "archive"), Words("影像不可用", "no usable scene")),
     (
         ("boundary", "geometry", "outside", "crs"),
         Words("边界或范围不可用", "the boundary cannot be used"),
@@ -186,10 +191,11 @@ _REASONS = (
 def reason_kind(refusal: str) -> Words:
     """Return the kind of reason that a refusal speaks of.
 
-    Only what was found is looked at, not what was expected or what to do: a remedy
-    may name the season without the season being the reason.
+    What was found and the first words of what was expected are looked at, not what
+    to do: a remedy may name the season without the season being the reason.
     """
-    text = refusal.partition("; expected ")[0].lower()
+    found, _, rest = refusal.partition("; expected ")
+    text = f"{found}; expected {rest[:10]}".lower()
     for marks, words in _REASONS:
         if any(mark in text for mark in marks):
             return words
