@@ -1,0 +1,115 @@
+"""``qhsink twin``: the simulated archive that runs without a network."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+    from qhsink.regions.database import RegionDatabase
+
+DEMO_REGIONS = ("qilian", "632324", "eling-zhaling")
+"""A national park, a grassland county, a wetland: what ``make run`` monitors."""
+
+COARSE_M = 240.0
+"""Pixel size of the reduced form for tests [m]."""
+
+
+@click.group()
+def twin() -> None:
+    """Simulated pixels with known truth (never to be taken for observed ones)."""
+
+
+@twin.command()
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the archive.  [default: work/twin/demo]",
+)
+@click.option("--seed", type=int, default=2025, show_default=True, help="World's seed.")
+@click.option("--region", "regions", multiple=True, help="Region id; may be repeated.")
+@click.option(
+    "--year", type=click.IntRange(2015, 2100), default=2025, show_default=True
+)
+@click.option(
+    "--pixel-size", type=float, default=60.0, show_default=True, help="Pixel edge [m]."
+)
+@click.option("--coarse", is_flag=True, help="Shorthand for --pixel-size 240.")
+@click.option("--force", is_flag=True, help="Build again even if it is complete.")
+def build(
+    out: Path | None,
+    seed: int,
+    regions: tuple[str, ...],
+    year: int,
+    pixel_size: float,
+    coarse: bool,
+    force: bool,
+) -> None:
+    """Build the demonstration archive: simulated Sentinel-2 L2A as a STAC catalogue."""
+    from qhsink.config import project_dir
+    from qhsink.grid import qinghai_albers
+    from qhsink.regions.database import load_database
+    from qhsink.twin.archive import build_archive, read_manifest
+
+    project = project_dir()
+    database = load_database(project / "aoi" / "qinghai.gpkg")
+    crs = qinghai_albers()
+    names = dict.fromkeys(regions or DEMO_REGIONS)
+    shapes = [(name, database.geometry(name, crs)) for name in names]
+    out = out or project / "work" / "twin" / "demo"
+    steps = _Steps(f"Building the simulated archive of {', '.join(names)}")
+    catalog = build_archive(
+        out,
+        regions=shapes,
+        lakes=_lakes(database),
+        seed=seed,
+        year=year,
+        pixel_size_m=COARSE_M if coarse else pixel_size,
+        on_progress=steps,
+        force=force,
+    )
+    manifest = read_manifest(out) or {}
+    state = "built" if steps.called else "complete already, nothing to do"
+    click.echo(
+        f"{catalog}: {state} ({manifest['items']} scenes, "
+        f"{manifest['bytes'] / 1e6:.0f} MB, provenance: {manifest['provenance']})"
+    )
+
+
+def _lakes(database: RegionDatabase) -> list[BaseGeometry]:
+    """Return the database's lakes, in the coordinates of the grid."""
+    from qhsink.grid import qinghai_albers
+
+    crs = qinghai_albers()
+    return [
+        database.geometry(region.id, crs)
+        for region in database.regions
+        if region.kind == "lake"
+    ]
+
+
+class _Steps:
+    """Shows progress: a line that moves on a terminal, every tenth elsewhere."""
+
+    def __init__(self, title: str) -> None:
+        self.called = False
+        self._title = title
+        self._tenth = -1
+        self._echo: Callable[..., None] = click.echo
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        if not self.called:
+            self._echo(f"{self._title}: {total} steps", err=True)
+        self.called = True
+        if sys.stderr.isatty():
+            end = "\n" if done == total else ""
+            self._echo(f"\r\x1b[K  {done}/{total}  {what}{end}", err=True, nl=False)
+        elif done * 10 // total > self._tenth:
+            self._tenth = done * 10 // total
+            self._echo(f"  {done}/{total}  {what}", err=True)

@@ -1,0 +1,1 @@
+"""A simulated Qinghai archive with known truth, published as a STAC catalogue."""
