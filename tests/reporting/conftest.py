@@ -303,7 +303,10 @@ def hostile_report():
     name = '<script>alert("x")</script>'
     row = report.rows[0]
     region = dataclasses.replace(
-        row.region, name_zh=name, name_en="a & b\x00 <b> \u202etxt", note="</style>"
+        row.region,
+        name_zh=name,
+        name_en="a & b\x00 <b> \u202etxt\ud800",
+        note="</style>",
     )
     return dataclasses.replace(
         report,

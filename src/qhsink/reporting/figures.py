@@ -211,7 +211,7 @@ def _draw_map(
 def _draw_furniture(axes: Axes, picture: RegionPicture, size: float) -> None:
     left, _, right, _ = picture.outline.bounds
     span = axes.get_xlim()[1] - axes.get_xlim()[0]
-    length = nice_step(right - left, parts=5)
+    length = nice_step(right - left, parts=7)
     share = length / span
     axes.plot(
         [0.02, 0.02 + share],
