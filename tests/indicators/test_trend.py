@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from qhsink.domain.errors import BadInput, Refusal
-from qhsink.indicators.trend import judge_trend
+from qhsink.domain.estimate import Estimate, Target
+from qhsink.indicators.trend import judge_steady_rise, judge_trend
 
 YEARS = list(range(2016, 2026))
 
@@ -115,3 +118,78 @@ def test_four_years_are_no_trend():
 def test_a_series_that_is_no_series_is_refused(years, values):
     with pytest.raises(BadInput):
         judge_trend(years, values, confidence=0.9)
+
+
+def steady(**other):
+    target = Target(
+        id="cvcg_2030",
+        indicator="cvcg",
+        scope="630000",
+        year=2030,
+        value=None,
+        unit="1",
+        baseline_value=0.574,
+        baseline_year=2020,
+        kind="policy",
+        source="notice",
+        status="verified",
+        valid_from="2022-12-18",
+        valid_to="2030-12-31",
+    )
+    return replace(target, **other)
+
+
+def yearly(values, first=2022, **other):
+    series = [
+        Estimate(
+            indicator="cvcg",
+            region="630000",
+            period=f"{first + k}-peak",
+            value=value,
+            se=0.005,
+            df=np.inf,
+            low=value - 0.008,
+            high=value + 0.008,
+            confidence=0.9,
+            unit="1",
+            mode="design",
+            n=800,
+            area_ha=3.9e7,
+            valid_share=1.0,
+            provenance="observed",
+        )
+        for k, value in enumerate(values)
+    ]
+    return [replace(one, **other) for one in series]
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome"),
+    [
+        ([0.570, 0.575, 0.577, 0.582, 0.585, 0.586], "met"),
+        ([0.586, 0.585, 0.582, 0.577, 0.575, 0.570], "not met"),
+        ([0.580, 0.570, 0.585, 0.572, 0.583, 0.576], "not distinguishable"),
+    ],
+)
+def test_steadily_rising_is_judged_by_its_own_test(values, outcome):
+    verdict = judge_steady_rise(yearly(values), steady(), confidence=0.9)
+    assert verdict.outcome == outcome
+    assert verdict.p_met is None
+    assert "per year" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("series", "target", "words"),
+    [
+        (yearly([0.5] * 3), steady(), "at least 5 years"),
+        (yearly([0.5] * 6), steady(value=0.6), "names a number"),
+        (yearly([0.5] * 6, indicator="fvc_peak"), steady(), "fvc_peak"),
+        (yearly([0.5] * 6, region="632222"), steady(), "set for region"),
+        (yearly([0.5] * 6, period="peak"), steady(), "names no year"),
+    ],
+    ids=["three years", "a number", "definition", "region", "period"],
+)
+def test_a_rise_that_cannot_be_judged_is_refused_in_words(series, target, words):
+    verdict = judge_steady_rise(series, target, confidence=0.9)
+    assert verdict.outcome == "refused"
+    assert words in verdict.reason

@@ -8,6 +8,7 @@ between pools, so they are drawn together (``estimation.propagate``).
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 from dataclasses import dataclass
 
@@ -161,6 +162,7 @@ def quantity(value: float, symbol: str) -> Quantity:
     return Quantity(value, unit_named(symbol))
 
 
+@functools.cache
 def _base_unit(powers: Powers) -> Unit:
     for known in UNITS.values():
         if known.powers == powers and known.scale == 1.0:

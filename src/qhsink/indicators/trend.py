@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhsink.domain.errors import BadInput, Refusal
+from qhsink.domain.estimate import Estimate, Outcome, Target, Verdict
 from qhsink.indicators.interval import student_cdf, student_quantile
 
 Direction = Literal["rising", "falling", "not distinguishable"]
@@ -109,6 +110,58 @@ def judge_trend(
         direction=direction,
         confidence=confidence,
     )
+
+
+def judge_steady_rise(
+    series: Sequence[Estimate], target: Target, *, confidence: float
+) -> Verdict:
+    """Return the verdict on a target of "steadily rising", which names no number.
+
+    *met* where the series rises, *not met* where it falls, at ``confidence``; in
+    between *not distinguishable*. There is no P(value >= target) without a target
+    value, so ``p_met`` is None and the reason gives slope and p-value.
+
+    Parameters
+    ----------
+    series : sequence of Estimate
+        One per year, ascending, of the target's indicator, region and unit. Their
+        standard errors are not used: the scatter between years holds them.
+    target : Target
+        Without a value.
+    confidence : float
+        Two-sided level.
+    """
+    obstacle = _trend_obstacle(series, target)
+    if obstacle:
+        return Verdict(target, "refused", None, confidence, obstacle)
+    years = [float(estimate.period[:4]) for estimate in series]
+    try:
+        trend = judge_trend(
+            years, [estimate.value for estimate in series], confidence=confidence
+        )
+    except Refusal as refusal:
+        return Verdict(target, "refused", None, confidence, str(refusal))
+    words: dict[Direction, Outcome] = {"rising": "met", "falling": "not met"}
+    outcome = words.get(trend.direction, "not distinguishable")
+    reason = (
+        f"slope {trend.slope:+.4g} per year ({trend.low:+.4g} to {trend.high:+.4g}), "
+        f"one-sided p {trend.p_rising:.3g} over {trend.years} years"
+    )
+    return Verdict(target, outcome, None, confidence, reason)
+
+
+def _trend_obstacle(series: Sequence[Estimate], target: Target) -> str:
+    if target.value is not None:
+        return f"target {target.id} names a number; it is judged by judge"
+    for estimate in series:
+        ours = (estimate.indicator, estimate.unit)
+        if ours != (target.indicator, target.unit):
+            return f"{ours} in the series: {target.id} is for {target.indicator}"
+        if target.scope not in ("*", estimate.region):
+            return f"target was set for region {target.scope}, not {estimate.region}"
+        if not estimate.period[:4].isdigit():
+            return f"period {estimate.period!r} names no year"
+    return ""
 
 
 def _checked(
