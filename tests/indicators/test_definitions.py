@@ -137,3 +137,12 @@ def test_one_id_twice_is_a_config_error(tmp_path, project_folder):
     (tmp_path / "config" / "targets.toml").write_text(text + text)
     with pytest.raises(ConfigError, match="twice"):
         load_targets(tmp_path)
+
+
+def test_every_indicator_has_its_row_in_the_documentation(indicators, project_folder):
+    page = (project_folder / "docs" / "indicators.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert {row.split("`")[1] for row in rows} == set(indicators)
+    for row in rows:
+        one = indicators[row.split("`")[1]]
+        assert all(f"`{name}`" in row for name in one.inputs), one.id
