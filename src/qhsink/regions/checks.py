@@ -118,6 +118,8 @@ def check_stated_area(
 def check_overlaps(shapes: Sequence[RegionShape]) -> list[Finding]:
     """Return findings on features of one file that cover each other."""
     findings = []
+    if len(shapes) < 2:
+        return []
     geometries = [shape.geometry for shape in shapes]
     tree = shapely.STRtree(geometries)
     pairs = tree.query(geometries, predicate="intersects").T.tolist()

@@ -9,13 +9,14 @@ read here, and nothing is ever "corrected": a shifted file is refused by its cal
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pyproj
 import shapely
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 from shapely.geometry.base import BaseGeometry
 
 Datum = Literal["wgs84-like", "gcj02", "undecidable"]
@@ -25,6 +26,9 @@ STEP_M = 100.0
 
 MOST_POINTS = 3_000
 """A longer outline is walked in longer steps."""
+
+GRAIN_M = 30.0
+"""Spacing of the points that stand for the known boundary [m]."""
 
 REACH_M = 400.0
 """Farther from the known boundary than this, a point says nothing [m]."""
@@ -171,12 +175,11 @@ def recognise_datum(
     nearest line is too often the wrong one, and k came out as low as 0.5.
     """
     points, pieces = _walk(shapely.boundary(candidate))
-    segments = _segments(shapely.clip_by_rect(boundary, *_grown(candidate.bounds)))
-    if len(points) == 0 or len(segments) == 0:
+    line = _line(shapely.clip_by_rect(boundary, *_grown(candidate.bounds)))
+    if line is None:
         return _untold(0.0, "no part of the outline runs along a known boundary")
-    lines = _Lines(segments)
     shift = gcj02_shift(points, crs)
-    closeness = np.stack([lines.closeness(points - k * shift) for k in SHARES])
+    closeness = np.stack([line.closeness(points - k * shift) for k in SHARES])
     near = closeness.max(axis=0) > NEAR
     length_km = float(np.mean(near)) * float(candidate.boundary.length) / 1000.0
     if np.unique(pieces[near]).size < MIN_PIECES:
@@ -185,48 +188,64 @@ def recognise_datum(
             f"only {length_km:.1f} km of the outline run along a known boundary, too "
             "little to tell the datum",
         )
-    if lines.spread(points[near]) < MIN_SPREAD:
+    if line.spread(points[near]) < MIN_SPREAD:
         return _untold(
             length_km,
             "the shared boundary runs in one direction only, so that a shift along it "
             "cannot be seen",
         )
-    move = _translation(lines, points[near])
+    move = _translation(line, points[near])
     return _judge(closeness, pieces, move=move, shift=shift, length_km=length_km)
 
 
 @dataclass(frozen=True, slots=True)
-class _Lines:
-    segments: Floats
-    """Known boundary, cut into segments (n, end, xy) [m]."""
-    tree: shapely.STRtree = field(init=False)
+class _Line:
+    """The known boundary as points close enough to stand for the line."""
 
-    def __post_init__(self) -> None:
-        lines = np.asarray(shapely.linestrings(self.segments))
-        object.__setattr__(self, "tree", shapely.STRtree(lines))
-
-    def nearest(self, points: Floats) -> tuple[NDArray[np.int64], Floats]:
-        """Return which points have a segment within reach, which, and how far."""
-        index, distance = self.tree.query_nearest(
-            shapely.points(points),
-            max_distance=REACH_M,
-            all_matches=False,
-            return_distance=True,
-        )
-        return index, distance
+    points: Floats
+    """Points every ``GRAIN_M`` (n, xy) [m]."""
+    tangents: Floats
+    """Unit vector along the line at each (n, xy)."""
+    tree: KDTree
+    """Index of the points."""
 
     def closeness(self, points: Floats) -> Floats:
-        index, distance = self.nearest(points)
-        close = np.zeros(len(points))
-        close[index[0]] = np.exp(-((distance / WIDTH_M) ** 2) / 2.0)
-        return close
+        """Return exp(-d²/2w²) of each point, 0 beyond ``REACH_M``."""
+        distance, _ = self.tree.query(points, distance_upper_bound=REACH_M)
+        return np.asarray(np.exp(-((distance / WIDTH_M) ** 2) / 2.0))
 
     def spread(self, points: Floats) -> float:
-        """Return the smaller eigenvalue of the mean of n n' over matched normals."""
-        index, _ = self.nearest(points)
-        along = self.segments[index[1], 1] - self.segments[index[1], 0]
-        unit = along / np.linalg.norm(along, axis=1, keepdims=True)
-        return float(np.linalg.eigvalsh(unit.T @ unit / len(unit))[0])
+        """Return the smaller eigenvalue of the mean of u u' over matched tangents."""
+        distance, index = self.tree.query(points, distance_upper_bound=REACH_M)
+        unit = self.tangents[np.asarray(index)[np.isfinite(distance)]]
+        return float(np.linalg.eigvalsh(unit.T @ unit / max(len(unit), 1))[0])
+
+
+def _line(boundary: BaseGeometry) -> _Line | None:
+    pieces = [
+        _evenly(part, GRAIN_M)
+        for part in shapely.get_parts(boundary)
+        if part.length > 0
+    ]
+    if not pieces:
+        return None
+    points = np.concatenate([piece[0] for piece in pieces])
+    tangents = np.concatenate([piece[1] for piece in pieces])
+    return _Line(points, tangents, KDTree(points))
+
+
+def _evenly(line: BaseGeometry, step: float) -> tuple[Floats, Floats, Floats]:
+    """Return points (n, xy), unit tangents (n, xy) and way gone (n,) along a line."""
+    xy = shapely.get_coordinates(line)
+    leg = np.diff(xy, axis=0)
+    size = np.hypot(leg[:, 0], leg[:, 1])
+    xy, leg, size = xy[:-1][size > 0], leg[size > 0], size[size > 0]
+    start = np.concatenate([[0.0], np.cumsum(size)])
+    at = (np.arange(max(int(start[-1] // step), 1)) + 0.5) * step
+    at = np.minimum(at, start[-1])
+    on = np.minimum(np.searchsorted(start, at, side="right") - 1, len(size) - 1)
+    unit = leg[on] / size[on, None]
+    return xy[on] + unit * (at - start[on])[:, None], unit, at
 
 
 def _untold(length_km: float, reason: str) -> DatumVerdict:
@@ -238,18 +257,10 @@ def _walk(outline: BaseGeometry) -> tuple[Floats, NDArray[np.int64]]:
     step = max(STEP_M, outline.length / MOST_POINTS)
     points, pieces, first = [], [], 0
     for line in shapely.get_parts(outline):
-        xy = shapely.get_coordinates(line)
-        gone = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(xy, axis=0).T))])
-        at = (np.arange(max(int(gone[-1] // step), 1)) + 0.5) * step
-        points.append(
-            np.column_stack(
-                [np.interp(at, gone, xy[:, 0]), np.interp(at, gone, xy[:, 1])]
-            )
-        )
+        found, _, at = _evenly(line, step)
+        points.append(found)
         pieces.append(first + (at // BLOCK_M).astype(np.int64))
         first = int(pieces[-1][-1]) + 1
-    if not points:
-        return np.empty((0, 2)), np.empty(0, dtype=np.int64)
     return np.concatenate(points), np.concatenate(pieces)
 
 
@@ -261,27 +272,16 @@ def _grown(
     return west - reach, south - reach, east + reach, north + reach
 
 
-def _segments(lines: BaseGeometry) -> Floats:
-    pieces = []
-    for line in shapely.get_parts(lines):
-        xy = shapely.get_coordinates(line)
-        pieces.append(np.stack([xy[:-1], xy[1:]], axis=1))
-    segments: Floats = np.concatenate(pieces) if pieces else np.empty((0, 2, 2))
-    long = np.linalg.norm(segments[:, 1] - segments[:, 0], axis=1) > 0
-    kept: Floats = segments[long]
-    return kept
-
-
-def _translation(lines: _Lines, points: Floats) -> Floats:
+def _translation(line: _Line, points: Floats) -> Floats:
     """Return the move [m] from the boundary that brings most points close."""
-    some = points[:: max(1, len(points) // 800)]
+    some = points[:: max(1, len(points) // 600)]
     best, middle = -1.0, np.zeros(2)
     for pitch in (60.0, 20.0):
         centre = middle
         for east in np.arange(-4, 5) * pitch:
             for north in np.arange(-4, 5) * pitch:
                 move = centre + np.array([east, north])
-                score = float(lines.closeness(some - move).mean())
+                score = float(line.closeness(some - move).mean())
                 if score > best:
                     best, middle = score, move
     return middle
