@@ -273,7 +273,7 @@ def test_clusters_nested_in_strata_are_those_of_r_survey(ask):
 
 
 def test_domains_of_a_simple_random_sample_are_zero_extended_as_in_r(ask, case):
-    # R survey, confint(svyciprop(..., method = "mean")): t with degf
+    # svyby of enroll by stype, totals and means, on apisrs with fpc
     sample = case("rsurvey_stratified", "inputs_srs.csv")
     options = ("--y", "enroll", "--method", "srs", "--population", 6194, "--fpc")
     rows = {r["domain"]: r for r in ask(sample, *options, "--domain", "stype")}
