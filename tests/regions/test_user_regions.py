@@ -127,12 +127,20 @@ def test_running_numbers_get_the_file_stem_before_them(tmp_path, database):
     assert [shape.region.id for shape in seen.shapes] == ["plots-1", "plots-2"]
 
 
-def test_chinese_names_in_a_gbk_shapefile_are_read(tmp_path, database):
+@pytest.mark.parametrize("encoding", ["GB18030", "UTF-8"])
+@pytest.mark.parametrize("drop", [(), (".cpg",)], ids=["with .cpg", "without .cpg"])
+def test_chinese_names_in_a_shapefile_are_read(encoding, drop, tmp_path, database):
     frame = gpd.GeoDataFrame({"name": ["夏季草场"]}, geometry=[MEADOW], crs=DEGREES)
-    pyogrio.write_dataframe(frame, tmp_path / "g.shp", encoding="GB18030")
-    (tmp_path / "g.cpg").unlink()
-    seen = examine(tmp_path / "g.shp", database)
-    assert seen.shapes[0].region.name_zh == "夏季草场"
+    pyogrio.write_dataframe(frame, tmp_path / "g.shp", encoding=encoding)
+    for suffix in drop:
+        (tmp_path / "g").with_suffix(suffix).unlink()
+    with zipfile.ZipFile(tmp_path / "g.zip", "w") as archive:
+        for part in tmp_path.glob("g.*"):
+            if part.suffix != ".zip":
+                archive.write(part, f"layer/{part.name}")
+    for path in (tmp_path / "g.shp", tmp_path / "g.zip"):
+        (shape,) = examine(path, database).shapes
+        assert shape.region.name_zh == "夏季草场"
 
 
 def test_a_geojson_crs_member_is_honoured(tmp_path, database):

@@ -70,13 +70,19 @@ def repaired(name: str, geometry: BaseGeometry) -> tuple[BaseGeometry, Finding]:
 
     Notes
     -----
-    GEOS ``structure`` method: shells are united, holes subtracted. The area before
-    is that of the rings as signed, so a bow-tie may grow.
+    GEOS ``structure`` method: shells are united, holes subtracted.
     """
+    why = shapely.is_valid_reason(geometry)
     mended = shapely.make_valid(geometry, method="structure", keep_collapsed=False)
     before, after = abs(geometry.area), mended.area
-    change = after / before - 1.0 if before else float("inf")
-    text = f"{name}: repaired; area {change:+.3%} against the rings as drawn."
+    # Lobes of a crossed ring cancel by sign: then there is no area to compare with.
+    changed = (
+        f"area {after / before - 1.0:+.3%}" if before > after / 2.0 else "new area"
+    )
+    parts = len(shapely.get_parts(mended))
+    text = (
+        f"{name}: repaired ({why}): now {parts} parts, {changed}. Look at the result."
+    )
     return mended, Finding("note", "repaired", text)
 
 

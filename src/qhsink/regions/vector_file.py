@@ -6,6 +6,7 @@ Shapefile (also zipped), KML, GeoJSON and GeoPackage. Judging what is inside bel
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 import zipfile
 from dataclasses import dataclass
@@ -118,11 +119,22 @@ def _features(source: str, path: Path) -> gpd.GeoDataFrame:
 
 
 def _layer(source: str, name: str) -> gpd.GeoDataFrame:
-    try:
+    if not source.lower().endswith(".shp") or _says_encoding(source):
         return pyogrio.read_dataframe(source, layer=name)
-    except UnicodeDecodeError:
-        # Chinese shapefiles often hold GBK text and no .cpg to say so.
-        return pyogrio.read_dataframe(source, layer=name, encoding="GB18030")
+    # Without a .cpg GDAL takes Latin-1, but Chinese shapefiles hold UTF-8 or GBK.
+    for encoding in ("UTF-8", "GB18030"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return pyogrio.read_dataframe(source, layer=name, encoding=encoding)
+    return pyogrio.read_dataframe(source, layer=name)
+
+
+def _says_encoding(source: str) -> bool:
+    """Whether a .cpg lies beside the shapefile, zipped or not."""
+    if not source.startswith("/vsizip/"):
+        return any(Path(source).with_suffix(end).is_file() for end in (".cpg", ".CPG"))
+    archive, _, inner = source.removeprefix("/vsizip").partition(".zip/")
+    with zipfile.ZipFile(f"{archive}.zip") as file:
+        return f"{inner[:-4]}.cpg".lower() in {n.lower() for n in file.namelist()}
 
 
 def _declared(frame: gpd.GeoDataFrame, path: Path) -> pyproj.CRS:
