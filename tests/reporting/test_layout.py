@@ -65,7 +65,7 @@ def test_a_long_card_is_cut_to_what_a_reader_needs():
         "id": "fvc-1",
         "definition": {"zh": "甲", "en": "a"},
         "not_for": "elsewhere",
-        "validation": {"runs": {"models": models}},
+        "runs": {"models": models},
     }
 
 

@@ -11,7 +11,7 @@ from qhsink.reporting.digits import MISSING
 Form = Literal["table", "texts", "matrix", "rows", "list", "inline", "scalar"]
 
 _CARD_KEYS = (
-    "definition", "domain", "not_for", "limits", "source", "samples", "recipe",
+    "definition", "domain", "not_for", "limits", "source", "samples",
     "fold_rule", "fold_limits", "row_autocorrelation",
 )  # fmt: skip
 _CARD_TABLES = ("groups", "models", "interval_coverage")
@@ -59,7 +59,7 @@ def card_summary(card: Mapping[str, Any]) -> dict[str, Any]:
     told = {k: science[k] for k in _CARD_KEYS if k in science}
     validation = science.get("validation")
     if isinstance(validation, Mapping):
-        told["validation"] = {
+        told |= {
             name: {k: part[k] for k in _CARD_TABLES if k in part}
             for name, part in validation.items()
             if isinstance(part, Mapping)
