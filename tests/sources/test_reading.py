@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import numpy as np
+import pyproj
 import pytest
 import rasterio
 import rasterio.warp
@@ -18,9 +19,11 @@ from qhsink.config import SourceConfig, load_run_config
 from qhsink.domain.errors import SourceError
 from qhsink.domain.period import Period, parse_month
 from qhsink.domain.scene import BANDS, BandFile, Scene
+from qhsink.grid import qinghai_albers
 from qhsink.imagery.composite import Flag, median_composite
 from qhsink.imagery.masking import NODATA, MaskRules, classify_observations
-from qhsink.sources.reading import bounded_gdal, open_cube, read_window, scene_levels
+from qhsink.sources.rasters import bounded_gdal, read_numbers
+from qhsink.sources.reading import open_cube, read_window, scene_levels
 from qhsink.sources.stac import pin_scenes
 
 EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)
@@ -129,6 +132,59 @@ def test_reprojection_takes_source_pixels_as_they_are(tmp_path, write_item, utm)
     assert set(seen) <= set((numbers[numbers > 0] - 1000).ravel())
     holes = (stack.reflectance[0, 0] == NODATA).sum()
     assert holes >= 90, "the hole and the corners stay empty"
+
+
+@pytest.mark.parametrize(
+    ("crs", "zoom", "turn"),
+    [
+        ("EPSG:32648", 1.3, 7.0),
+        ("EPSG:6933", 1.0, 0.0),
+        ("EPSG:6933", 0.4, 7.0),
+        ("albers", 1.0, 0.0),
+        ("albers", 2.9, 7.0),
+    ],
+    ids=["turned", "ease-grid", "finer-ease-grid", "albers", "coarser-albers"],
+)
+def test_nearest_pixels_are_those_gdal_takes(
+    tmp_path, write_item, utm, crs, zoom, turn
+):
+    numbers = np.random.default_rng(8).integers(1500, 9000, utm.shape)
+    write_item("a", fill=numbers)
+    (scene,) = pin(tmp_path)
+    projection = qinghai_albers().to_wkt() if crs == "albers" else crs
+    west, south, east, north = rasterio.warp.transform_bounds(
+        "EPSG:32648", projection, *utm.boundingbox.bbox
+    )
+    size = 20 * zoom
+    shape = (int((north - south) / size), int((east - west) / size))
+    affine = Affine(size, 0, west + 3, 0, -size, north - 7)
+    window = GeoBox(shape, affine, projection).rotate(turn)
+    expected = np.zeros(shape, dtype=np.uint16)
+    with rasterio.open(scene.file("blue").href) as file:
+        rasterio.warp.reproject(
+            rasterio.band(file, 1),
+            expected,
+            dst_transform=window.transform,
+            dst_crs=projection,
+            src_nodata=0,
+            dst_nodata=0,
+            tolerance=0,
+        )
+
+    found = read_numbers(scene, scene.file("blue"), window, averaged=False)
+
+    assert (expected > 0).mean() > 0.5
+    # They may differ where a pixel's centre falls on the edge between two.
+    y, x = np.nonzero(found != expected)
+    place = window.transform
+    xs = place.a * (x + 0.5) + place.b * (y + 0.5) + place.c
+    ys = place.d * (x + 0.5) + place.e * (y + 0.5) + place.f
+    project = pyproj.Transformer.from_crs(projection, "EPSG:32648", always_xy=True)
+    easts, norths = project.transform(xs, ys)
+    col, row = (easts - 300_000) / 20, (4_100_000 - norths) / 20
+    edge = np.minimum(np.abs(col - np.round(col)), np.abs(row - np.round(row)))
+    assert (edge < 0.003).all()
+    assert len(edge) < 0.005 * found.size
 
 
 @pytest.mark.parametrize("overviews", [(), (2, 4)], ids=["plain", "with-overviews"])

@@ -43,6 +43,21 @@ def sorting_network(length: int) -> NDArray[np.int64]:
 
 
 @numba.njit(nogil=True, cache=True)
+def gather(
+    numbers: NDArray[np.uint16], index: NDArray[np.int32], out: NDArray[np.uint16]
+) -> None:
+    """Write ``numbers[index]`` into ``out`` where ``index`` is not negative.
+
+    ``numbers`` of shape (n,), ``index`` and ``out`` of shape (y, x).
+    """
+    rows, cols = index.shape
+    for y in range(rows):
+        for x in range(cols):
+            if index[y, x] >= 0:
+                out[y, x] = numbers[index[y, x]]
+
+
+@numba.njit(nogil=True, cache=True)
 def rescale_into(
     numbers: NDArray[np.uint16],
     take: NDArray[np.bool_],

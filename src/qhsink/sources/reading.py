@@ -7,8 +7,7 @@ scene is pinned.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -17,19 +16,13 @@ from typing import Any
 import numpy as np
 import odc.stac
 import pystac
-import rasterio
 import rasterio.warp
-import rasterio.windows
 import xarray as xr
 from numpy.typing import NDArray
-from odc.geo.converters import rio_geobox
 from odc.geo.geobox import GeoBox
-from odc.geo.overlap import ReprojectInfo, compute_reproject_roi
-from odc.geo.roi import roi_is_empty, roi_shape
-from rasterio.enums import Resampling
 
 from qhsink.domain.errors import SourceError
-from qhsink.domain.scene import BANDS, BandFile, MaskKind, Scene
+from qhsink.domain.scene import BANDS, MaskKind, Scene
 from qhsink.imagery.kernels import rescale_into
 from qhsink.imagery.masking import (
     NEVER,
@@ -40,13 +33,8 @@ from qhsink.imagery.masking import (
     quality_rank,
 )
 from qhsink.imagery.offset_guard import SceneLevel
+from qhsink.sources.rasters import bounded_gdal, crs_text, read_numbers
 from qhsink.sources.stac import BBox, solar_day, touches
-
-GDAL_CACHE_MB = 64
-"""GDAL takes 5 % of memory for its block cache by default; this costs no speed."""
-
-AVERAGED_FROM = 1.5
-"""Source pixels per target pixel edge from which reflectance is averaged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -251,20 +239,6 @@ def _as_item(scene: Scene) -> pystac.Item:
     return item
 
 
-@contextmanager
-def bounded_gdal() -> Iterator[None]:
-    """Run with a bounded block cache, one thread, and retries on a busy server."""
-    with rasterio.Env(
-        GDAL_CACHEMAX=GDAL_CACHE_MB,
-        GDAL_NUM_THREADS="1",
-        GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR",
-        GDAL_HTTP_MAX_RETRY="5",
-        GDAL_HTTP_RETRY_DELAY="0.5",
-        GDAL_HTTP_TIMEOUT="60",
-    ):
-        yield
-
-
 def _one_kind(scenes: Sequence[Scene]) -> MaskKind:
     kinds = sorted({scene.mask_kind for scene in scenes})
     if len(kinds) != 1:
@@ -280,19 +254,9 @@ def _one_kind(scenes: Sequence[Scene]) -> MaskKind:
 def _degrees(geobox: GeoBox) -> BBox:
     """Return the window's bounding box [deg west, south, east, north]."""
     west, south, east, north = rasterio.warp.transform_bounds(
-        _wkt(geobox), "EPSG:4326", *geobox.boundingbox.bbox
+        crs_text(geobox), "EPSG:4326", *geobox.boundingbox.bbox
     )
     return west, south, east, north
-
-
-def _wkt(geobox: GeoBox) -> str:
-    if geobox.crs is None:
-        raise SourceError(
-            "a window without a CRS",
-            expected="a lattice of the analysis grid",
-            remedy="Take the window from Grid.tile.",
-        )
-    return str(geobox.crs.to_wkt())
 
 
 def _read_day(
@@ -305,7 +269,7 @@ def _read_day(
     best = np.full(geobox.shape, NEVER, dtype=np.uint8)
     mask[:] = scenes[0].file("mask").nodata
     for scene in scenes:
-        seen = _read(scene, scene.file("mask"), geobox, averaged=False)
+        seen = read_numbers(scene, scene.file("mask"), geobox, averaged=False)
         if seen is None:
             continue
         rank = quality_rank(seen, scene.mask_kind)
@@ -317,91 +281,7 @@ def _read_day(
         for layer, band in zip(reflectance, BANDS, strict=True):
             layer[take] = NODATA
             file = scene.file(band)
-            numbers = _read(scene, file, geobox, averaged=True)
+            numbers = read_numbers(scene, file, geobox, averaged=True)
             if numbers is not None:
                 gain, bias = file.scale * SCALE, file.offset * SCALE
                 rescale_into(numbers, take, file.nodata, gain, bias, layer)
-
-
-def _read(
-    scene: Scene, file: BandFile, geobox: GeoBox, *, averaged: bool
-) -> NDArray[np.uint16] | None:
-    """Return a file's numbers on ``geobox``; None when it does not reach it."""
-    try:
-        with rasterio.open(file.href, sharing=False) as source:
-            _check_kind(source, scene, file)
-            plan = compute_reproject_roi(rio_geobox(source), geobox)
-            if roi_is_empty(plan.roi_src) or roi_is_empty(plan.roi_dst):
-                return None
-            level = _overview(source, file, plan) if averaged else None
-            if level is None:
-                return _place(source, file, geobox, plan, averaged=averaged)
-        with rasterio.open(file.href, sharing=False, overview_level=level) as source:
-            plan = compute_reproject_roi(rio_geobox(source), geobox)
-            return _place(source, file, geobox, plan, averaged=averaged)
-    except rasterio.errors.RasterioError as error:
-        cause = " ".join(str(error.__cause__ or error).split())
-        raise SourceError(
-            f"scene {scene.item_id}: {file.band} cannot be read from {file.href} "
-            f"({cause})",
-            expected="a whole raster file",
-            remedy="Fetch the file again; a scene that cannot be read is never "
-            "taken as empty.",
-        ) from error
-
-
-def _check_kind(source: rasterio.DatasetReader, scene: Scene, file: BandFile) -> None:
-    """Refuse a file that is not one band of digital numbers with a place."""
-    kind = source.dtypes[0]
-    if source.crs is None or source.count != 1 or kind not in ("uint8", "uint16"):
-        raise SourceError(
-            f"scene {scene.item_id}: {file.href} holds {source.count} band(s) of "
-            f"{kind}, {'with' if source.crs else 'without'} a CRS",
-            expected="one band of uint8 or uint16 digital numbers with a CRS",
-            remedy="Use the archive's own files, not a converted copy.",
-        )
-
-
-def _overview(
-    source: rasterio.DatasetReader, file: BandFile, plan: ReprojectInfo
-) -> int | None:
-    """Return the coarsest overview still as fine as the target, None for the file.
-
-    Overviews of a file that does not declare its nodata have mixed fill into the
-    scene's edge, and are not used.
-    """
-    if source.nodata != file.nodata:
-        return None
-    fit = [i for i, f in enumerate(source.overviews(1)) if f <= plan.read_shrink]
-    return fit[-1] if fit else None
-
-
-def _place(
-    source: rasterio.DatasetReader,
-    file: BandFile,
-    geobox: GeoBox,
-    plan: ReprojectInfo,
-    *,
-    averaged: bool,
-) -> NDArray[np.uint16]:
-    """Return the file's numbers on ``geobox``, nodata where it does not reach."""
-    out = np.full(geobox.shape, file.nodata, dtype=np.uint16)
-    rows, cols = (slice(part.start, part.stop) for part in plan.roi_dst)
-    if plan.paste_ok and plan.read_shrink == 1:
-        window = rasterio.windows.Window.from_slices(*plan.roi_src)
-        out[rows, cols] = source.read(1, window=window)
-        return out
-    mean = averaged and plan.scale >= AVERAGED_FROM
-    part = np.full(roi_shape(plan.roi_dst), file.nodata, dtype=np.uint16)
-    rasterio.warp.reproject(
-        rasterio.band(source, 1),
-        part,
-        src_nodata=file.nodata,
-        dst_nodata=file.nodata,
-        dst_crs=_wkt(geobox),
-        dst_transform=geobox[plan.roi_dst].transform,
-        resampling=Resampling.average if mean else Resampling.nearest,
-        num_threads=1,
-    )
-    out[rows, cols] = part
-    return out
