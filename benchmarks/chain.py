@@ -20,10 +20,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import dask.config
 import numpy as np
+import odc.stac
+import pandas as pd
+import pystac
+import xarray as xr
+from dask.base import compute
+from dask.delayed import delayed
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestRegressor
 
-from qhsink.config import RunConfig, Settings
-from qhsink.steps.plan import TileJob
+from qhsink.config import RunConfig, Settings, load_settings
+from qhsink.estimation.ledger import mean_and_model_se, sum_region
+from qhsink.registry import read_table
+from qhsink.sources.reading import read_window
+from qhsink.steps.batch import compute_tiles
+from qhsink.steps.plan import TileJob, make_plan, tile_jobs
+from qhsink.steps.request import RunRequest, set_up
+from qhsink.steps.tiles import read_ledger
+from qhsink.store import Store
 
 SEED = 7
 
@@ -50,13 +66,6 @@ def measured(
 
 def run_chain(jobs: Sequence[TileJob], config: RunConfig, settings: Settings) -> float:
     """Return the mean of the map over the tiles, through qhsink's own steps."""
-    from qhsink.estimation.ledger import mean_and_model_se, sum_region
-    from qhsink.steps.batch import compute_tiles
-    from qhsink.steps.tiles import read_ledger
-    from qhsink.store import Store
-
-    import pandas as pd
-
     with tempfile.TemporaryDirectory(dir=settings.store.parent) as folder:
         places = settings.model_copy(update={"store": Path(folder)})
         outcomes = compute_tiles(jobs, config, places)
@@ -66,11 +75,6 @@ def run_chain(jobs: Sequence[TileJob], config: RunConfig, settings: Settings) ->
 
 def run_read(jobs: Sequence[TileJob], config: RunConfig, settings: Settings) -> float:
     """Return the share of pixels read that hold data."""
-    from dask.base import compute
-    from dask.delayed import delayed
-
-    from qhsink.sources.reading import read_window
-
     grid = config.grid.build()
 
     def read(job: TileJob) -> float:
@@ -86,25 +90,15 @@ def run_conventional(
     jobs: Sequence[TileJob], config: RunConfig, settings: Settings
 ) -> float:
     """Return the mean of the map, made the way the tutorials do it."""
-    import dask
-    import odc.stac
-    import pystac
-    import xarray as xr
-    from sklearn.ensemble import RandomForestRegressor
-
-    from qhsink.registry import read_training_table
-
-    samples = read_training_table(
-        settings.project / "models" / "training" / "fractionalcover3_transects.csv.gz"
-    )
     bands = ["green", "red", "nir", "swir16", "swir22"]
-    table = np.column_stack([samples.reflectance[band] for band in bands])
+    path = settings.project / "models/training/fractionalcover3_transects.csv.gz"
+    table = read_table(path, ("pv", *bands))
     forest = RandomForestRegressor(100, random_state=SEED, n_jobs=1)
-    forest.fit(table, samples.target)
+    forest.fit(table[bands].to_numpy(), table["pv"].to_numpy())
     grid = config.grid.build()
     keys = {"nir": "nir08", "mask": "scl"}
 
-    def predict(block: np.ndarray) -> np.ndarray:
+    def predict(block: NDArray[np.float32]) -> NDArray[np.float32]:
         flat = block.reshape(-1, block.shape[-1])
         known = np.isfinite(flat).all(axis=1)
         out = np.full(len(flat), np.nan, dtype="float32")
@@ -153,10 +147,6 @@ VARIANTS = {
 
 def bench_jobs(tiles: int) -> tuple[list[TileJob], RunConfig, Settings]:
     """Return the fullest tiles of the demonstration archive, August's median."""
-    from qhsink.config import load_settings
-    from qhsink.steps.plan import make_plan, tile_jobs
-    from qhsink.steps.request import RunRequest, set_up
-
     settings = load_settings()
     settings.store.mkdir(parents=True, exist_ok=True)
     request = RunRequest(month="2025-08", regions=("qilian",), source="demo")

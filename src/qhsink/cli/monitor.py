@@ -107,7 +107,7 @@ def _run(request: RunRequest, settings: Settings, *, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(_as_json(published), ensure_ascii=False, indent=1))
     else:
-        _tell(published, Console())
+        _tell(published, _wide_console())
     return REFUSED if published.refused else 0
 
 
@@ -129,6 +129,16 @@ def _flow(request: RunRequest, settings: Settings, plan: str) -> Published:
         plan=plan,
     )
     return published
+
+
+def _wide_console() -> Console:
+    """Return a console in which the table's columns stay readable in a log."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 150)
+    return console
 
 
 def _tell(published: Published, console: Console) -> None:
@@ -180,6 +190,7 @@ def _progress(console: Console) -> Iterator[Any]:
         handler = _Follow(bar)
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
+        logger.propagate = False  # the orchestrator's own handlers would repeat it
         try:
             yield handler
         finally:

@@ -25,8 +25,8 @@ from qhsink.domain.period import Period
 from qhsink.domain.region import Region
 from qhsink.domain.scene import Scene, scene_from_json, scene_to_json
 from qhsink.grid import Grid
-from qhsink.regions.database import RegionDatabase, load_database
-from qhsink.regions.overlay import Leaves, cut_by, load_leaves, overlay
+from qhsink.regions.database import RegionDatabase, load_database, load_leaves
+from qhsink.regions.overlay import Leaves, cut_by, overlay
 from qhsink.regions.user import read_user_regions
 from qhsink.sources.stac import pin_scenes
 from qhsink.steps.request import RunRequest, Setup, set_up
@@ -157,7 +157,7 @@ def _resolve_regions(
         base = load_leaves(_database_path(setup.settings), grid.crs)
         leaves = cut_by(base, shapes) if shapes else base
     else:
-        leaves = overlay(shapes)
+        leaves = overlay(shapes, crs=grid.crs)
     return tuple(dict.fromkeys(regions)), leaves.restricted_to(ids), unknown
 
 
