@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 Doubles = NDArray[np.float64]
 
+LEAST_PER_BIN = 20
+"""Residuals that a quantile of 0.9 is taken of, at least."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:
@@ -118,7 +121,7 @@ def fit_interval(
     confidence : float
         Nominal coverage.
     bins : int
-        Bins of predicted value, of equal count.
+        Bins of predicted value, of equal count; fewer where predictions tie.
 
     References
     ----------
@@ -126,10 +129,10 @@ def fit_interval(
     section 5.2, apart in each bin of predicted value (Vovk 2012, Mondrian); the
     quantile is the ceil((n + 1) confidence)-th score of the bin's n.
     """
-    edges = np.quantile(mean, np.linspace(0, 1, bins + 1)[1:-1])
+    edges = _bin_edges(mean, bins)
     place = np.searchsorted(edges, mean)
     residual_sd, factor = [], []
-    for number in range(bins):
+    for number in range(len(edges) + 1):
         error = (observed - mean)[place == number]
         local = float(error.std(ddof=1))
         width = np.sqrt(np.square(spread[place == number]) + local**2)
@@ -137,9 +140,22 @@ def fit_interval(
         rank = min(int(np.ceil((len(ratio) + 1) * confidence)), len(ratio)) - 1
         residual_sd.append(local)
         factor.append(float(ratio[rank]))
-    return IntervalRule(
-        tuple(map(float, edges)), tuple(residual_sd), tuple(factor), confidence
-    )
+    return IntervalRule(tuple(edges), tuple(residual_sd), tuple(factor), confidence)
+
+
+def _bin_edges(mean: Doubles, bins: int) -> list[float]:
+    """Return inner edges of at most ``bins`` bins, each with enough samples.
+
+    Predictions clipped to one value tie, and few samples fill few bins.
+    """
+    edges: list[float] = []
+    below = 0
+    for edge in np.quantile(mean, np.linspace(0, 1, bins + 1)[1:-1]):
+        reached = int((mean <= edge).sum())
+        if min(reached - below, len(mean) - reached) >= LEAST_PER_BIN:
+            edges.append(float(edge))
+            below = reached
+    return edges
 
 
 def cross_covered(

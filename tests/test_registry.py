@@ -1,0 +1,387 @@
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from qhsink.cli.train import TABLE, _read_samples, models, train
+from qhsink.domain.errors import ModelError, TableError
+from qhsink.mapping.card import TOLERANCE, interval_rule
+from qhsink.mapping.ensemble import Ensemble, Layer, predict_members
+from qhsink.mapping.features import feature_matrix
+from qhsink.mapping.folds import consecutive_runs
+from qhsink.mapping.training import Recipe, fit_ensemble
+from qhsink.registry import (
+    MAX_BYTES,
+    MODEL_ID,
+    check_model,
+    list_models,
+    load_model,
+    read_table,
+    save_model,
+)
+
+SHIPPED = Path(__file__).resolve().parents[1] / "models"
+
+
+@pytest.fixture(scope="module")
+def shipped_card() -> dict:
+    (model_id,) = list_models(SHIPPED)
+    return dict(load_model(SHIPPED, model_id).card)
+
+
+def make_ensemble(seed: int = 0) -> Ensemble:
+    rng = np.random.default_rng(seed)
+    layers = tuple(
+        Layer(
+            rng.normal(size=(4, size, out)).astype(np.float32),
+            rng.normal(size=(4, out)).astype(np.float32),
+        )
+        for size, out in ((2, 3), (3, 1))
+    )
+    center, scale = np.zeros(2, np.float32), np.ones(2, np.float32)
+    return Ensemble("fvc", "1", ("ndvi", "nbr"), center, scale, layers, 0.0, 1.0)
+
+
+@pytest.fixture
+def saved(tmp_path, shipped_card) -> tuple[Path, str]:
+    return tmp_path, save_model(tmp_path, make_ensemble(), shipped_card)
+
+
+def test_saved_model_comes_back_as_it_was(saved):
+    folder, model_id = saved
+    model = load_model(folder, model_id)
+    assert model.id == model_id == f"fvc-{model.digest[:8]}"
+    assert model.ensemble.features == ("ndvi", "nbr")
+    x = np.random.default_rng(1).random((50, 2), dtype=np.float32)
+    np.testing.assert_array_equal(
+        predict_members(model.ensemble, x), predict_members(make_ensemble(), x)
+    )
+    assert check_model(folder, model_id).digest == model.digest
+
+
+def test_saving_again_changes_no_byte(saved, shipped_card):
+    folder, model_id = saved
+    before = {p.name: p.read_bytes() for p in (folder / model_id).iterdir()}
+    assert save_model(folder, make_ensemble(), shipped_card) == model_id
+    elsewhere = folder / "elsewhere"
+    assert save_model(elsewhere, make_ensemble(), shipped_card) == model_id
+    for place in (folder, elsewhere):
+        after = {p.name: p.read_bytes() for p in (place / model_id).iterdir()}
+        assert after == before
+    assert list_models(folder) == (model_id,)
+
+
+def test_other_weights_or_other_science_is_another_model(saved, shipped_card):
+    folder, model_id = saved
+    other = save_model(folder, make_ensemble(1), shipped_card)
+    science = {**shipped_card["science"], "domain": "elsewhere"}
+    third = save_model(folder, make_ensemble(), {**shipped_card, "science": science})
+    timed = {**shipped_card, "run": {**shipped_card["run"], "command": "make it"}}
+    assert len({model_id, other, third}) == 3
+    assert save_model(folder / "new", make_ensemble(), timed) == model_id
+
+
+def test_a_failed_save_leaves_nothing(tmp_path, shipped_card):
+    with pytest.raises(TypeError):
+        save_model(
+            tmp_path, make_ensemble(), shipped_card, pictures={"a.png": "no bytes"}
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def edit_card(folder: Path, change) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    change(card)
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+def replace_weights(folder: Path, **arrays) -> None:
+    with np.load(folder / "weights.npz") as file:
+        kept = dict(file)
+    np.savez(folder / "weights.npz", **{**kept, **arrays})
+
+
+def drop_last_layer(folder: Path) -> None:
+    with np.load(folder / "weights.npz") as file:
+        kept = {name: file[name] for name in file.files if not name.endswith("_1")}
+    np.savez(folder / "weights.npz", **kept)
+
+
+def swell(folder: Path) -> None:
+    with zipfile.ZipFile(folder / "weights.npz", "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("bomb.npy", bytes(MAX_BYTES + 1))
+
+
+TAMPERED = {
+    "a weight changed": lambda f: replace_weights(
+        f, scale=np.array([1, 1.001], np.float32)
+    ),
+    "an array added": lambda f: replace_weights(f, extra=np.ones(3, np.float32)),
+    "double precision": lambda f: replace_weights(f, scale=np.ones(2)),
+    "weights not finite": lambda f: replace_weights(
+        f, scale=np.array([np.nan, 1], np.float32)
+    ),
+    "a pickled object": lambda f: replace_weights(
+        f, scale=np.array([{"a": 1}], object)
+    ),
+    "a layer gone": drop_last_layer,
+    "weights unpack too large": swell,
+    "weights truncated": lambda f: (f / "weights.npz").write_bytes(
+        (f / "weights.npz").read_bytes()[:200]
+    ),
+    "weights are no archive": lambda f: (f / "weights.npz").write_bytes(b"no"),
+    "weights file too large": lambda f: (f / "weights.npz").write_bytes(
+        bytes(MAX_BYTES + 1)
+    ),
+    "weights missing": lambda f: (f / "weights.npz").unlink(),
+    "score improved": lambda f: edit_card(
+        f,
+        lambda c: c["science"]["validation"]["runs"]["models"]["ensemble"].update(
+            r2=0.99
+        ),
+    ),
+    "valid range changed": lambda f: edit_card(
+        f, lambda c: c["science"]["model"].update(high=2.0)
+    ),
+    "digest replaced": lambda f: edit_card(f, lambda c: c.update(digest="0" * 64)),
+    "card of another format": lambda f: edit_card(f, lambda c: c.update(format=99)),
+    "card without science": lambda f: edit_card(f, lambda c: c.pop("science")),
+    "card is no JSON": lambda f: (f / "card.json").write_text("{"),
+    "card is a list": lambda f: (f / "card.json").write_text("[]"),
+}
+
+
+@pytest.mark.parametrize("tamper", TAMPERED.values(), ids=TAMPERED)
+def test_tampered_model_is_refused_by_name(saved, tamper):
+    folder, model_id = saved
+    tamper(folder / model_id)
+    with pytest.raises(ModelError, match=f"model {model_id} is damaged or foreign"):
+        load_model(folder, model_id)
+
+
+def test_model_under_another_name_is_refused(saved):
+    folder, model_id = saved
+    (folder / model_id).rename(folder / "fvc-00000000")
+    with pytest.raises(ModelError, match="model fvc-00000000 is damaged or foreign"):
+        load_model(folder, "fvc-00000000")
+
+
+def test_card_in_words_that_differs_is_found_by_check_alone(saved):
+    folder, model_id = saved
+    path = folder / model_id / "card.md"
+    path.write_text(path.read_text().replace("0.8", "0.9"))
+    assert load_model(folder, model_id).id == model_id
+    with pytest.raises(ModelError, match=r"card\.md differs"):
+        check_model(folder, model_id)
+
+
+@pytest.mark.parametrize("wrong", ["fvc-ffffffff", "latest", "../fvc-00000000", ""])
+def test_unknown_id_lists_the_models_there(saved, wrong):
+    folder, model_id = saved
+    with pytest.raises(ModelError, match=rf"no model .*there: {model_id}\)"):
+        load_model(folder, wrong)
+
+
+def test_folder_without_models_says_so(tmp_path):
+    assert list_models(tmp_path / "absent") == ()
+    with pytest.raises(ModelError, match=r"there: none\).*qhsink train fvc"):
+        load_model(tmp_path, "fvc-00000000")
+
+
+def test_shipped_models_are_whole_small_and_named_by_the_configuration():
+    names = list_models(SHIPPED)
+    configured = (SHIPPED.parent / "config" / "monitor.toml").read_text()
+    assert [name for name in names if f'fvc = "{name}"' in configured] == list(names)
+    for name in names:
+        assert MODEL_ID.fullmatch(name)
+        check_model(SHIPPED, name)
+        size = sum(p.stat().st_size for p in (SHIPPED / name).iterdir())
+        assert size < 2_000_000
+
+
+def test_shipped_model_beats_every_baseline_on_both_kinds_of_folds(shipped_card):
+    for kind in ("runs", "clusters"):
+        scores = dict(shipped_card["science"]["validation"][kind]["models"])
+        ours = scores.pop("ensemble")
+        assert ours["r2"] >= 0.81
+        assert len(scores) == 7
+        for name, row in scores.items():
+            assert ours["r2"] > row["r2"], name
+            assert ours["rmse"] < row["rmse"], name
+
+
+def test_shipped_intervals_hold_what_they_promise(shipped_card):
+    science = shipped_card["science"]
+    for kind in ("runs", "clusters"):
+        part = science["validation"][kind]
+        assert 0.88 <= part["interval_coverage"] <= 0.92
+        assert all(0.85 <= row["coverage"] <= 0.95 for row in part["by_predicted"])
+    rule = interval_rule(science)
+    width = rule.half_width(np.array([0.02, 0.6]), np.array([0.01, 0.03]))
+    assert 0.03 < width[0] < width[1] < 0.35
+
+
+def test_definition_holds_in_the_shipped_table():
+    columns = ("pv", "npv", "bare", "pg")
+    table = read_table(SHIPPED / TABLE, columns)
+    total = table["pv"] + table["npv"] + table["bare"]
+    assert len(table) == 3937
+    assert int((total - 1).abs().le(0.01).sum()) == 3935
+    assert not (table["pg"] > table["pv"]).any()
+    equal = np.isclose(table["pg"], table["pv"]) & (table["pg"] > 0)
+    assert int(equal.sum()) == 339
+
+
+def test_shipped_table_holds_the_values_of_its_source(shared_dir):
+    text = shared_dir / "data" / "fractionalcover3_field_sites" / "training_data.json"
+    source = json.loads(text.read_text())
+    names = {"pv": "pv", "green": "b2", "red": "b3", "nir": "b4", "swir22": "b7"}
+    table = read_table(SHIPPED / TABLE, tuple(names))
+    for ours, theirs in names.items():
+        original = [source[theirs][str(row)] for row in range(len(table))]
+        np.testing.assert_array_equal(table[ours], original)
+
+
+def test_shipped_model_tells_meadow_from_desert():
+    (model_id,) = list_models(SHIPPED)
+    ensemble = load_model(SHIPPED, model_id).ensemble
+    pixels = {  # dense meadow, sparse steppe, bare desert
+        "green": np.array([0.07, 0.12, 0.20]),
+        "red": np.array([0.04, 0.15, 0.26]),
+        "nir": np.array([0.42, 0.25, 0.31]),
+        "swir16": np.array([0.19, 0.31, 0.38]),
+        "swir22": np.array([0.08, 0.24, 0.34]),
+    }
+    mean = predict_members(ensemble, feature_matrix(pixels, ensemble.features)).mean(1)
+    assert mean[0] > 0.7
+    assert 0.05 < mean[1] < 0.4
+    assert mean[2] < 0.08
+
+
+def write_table(path: Path, count: int = 260) -> Path:
+    rng = np.random.default_rng(0)
+    cover = rng.random(count)
+    columns = {
+        "pv": cover,
+        "green": 0.15 - 0.08 * cover,
+        "red": 0.20 - 0.15 * cover,
+        "nir": 0.25 + 0.20 * cover,
+        "swir16": 0.35 - 0.15 * cover,
+        "swir22": 0.30 - 0.20 * cover,
+    }
+    noisy = {
+        name: np.clip(values + rng.normal(0, 0.004, count), 0.01, 1)
+        for name, values in columns.items()
+    }
+    rows = np.stack(list(noisy.values()), axis=1)
+    np.savetxt(path, rows, delimiter=",", header=",".join(noisy), comments="")
+    return path
+
+
+def run_train(*arguments: str):
+    return CliRunner().invoke(train, ["fvc", *arguments])
+
+
+def test_reduced_training_twice_gives_the_same_digest(tmp_path):
+    pytest.importorskip("sklearn")
+    table = write_table(tmp_path / "plots.csv")
+    found = []
+    for name in ("one", "two"):
+        out = tmp_path / name
+        done = run_train(
+            *("--table", str(table), "--members", "2", "--epochs", "3"),
+            *("--out", str(out)),
+        )
+        assert done.exit_code == 0, done.output
+        (model_id,) = list_models(out)
+        found.append(check_model(out, model_id))
+        assert (out / model_id / "validation.png").read_bytes()[:4] == b"\x89PNG"
+    assert found[0].digest == found[1].digest
+    card = found[0].card
+    assert "A user's table" in card["science"]["source"]["title"]
+    assert "Australia" not in json.dumps(card["science"])
+    assert str(tmp_path) not in json.dumps(card)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda t: t.replace("pv,", "cover,", 1), "without column 'pv'"),
+        (lambda t: t + "x,1,1,1,1,1\n", "row 262: pv = 'x'; expected a finite"),
+        (lambda t: t + "40,1,1,1,1,1\n", "1 with cover or reflectance outside"),
+        (lambda t: "\n".join(t.splitlines()[:50]), "49 distinct rows"),
+        (lambda _: "", "cannot be read"),
+    ],
+    ids=["column missing", "no number", "percent", "too few rows", "empty"],
+)
+def test_unusable_table_is_refused_before_training(tmp_path, spoil, message):
+    path = write_table(tmp_path / "plots.csv")
+    path.write_text(spoil(path.read_text()))
+    done = run_train("--table", str(path), "--out", str(tmp_path))
+    assert isinstance(done.exception, TableError)
+    assert message in str(done.exception)
+    assert list_models(tmp_path) == ()
+
+
+def test_models_can_be_listed_shown_and_checked(saved):
+    folder, model_id = saved
+    where = ("--models-dir", str(folder))
+    listed = CliRunner().invoke(models, ["list", *where]).output
+    assert listed.startswith(f"{model_id}  4 members  R2 0.8")
+    shown = CliRunner().invoke(models, ["show", model_id, *where]).output
+    assert shown.strip() == (folder / model_id / "card.md").read_text().strip()
+    checked = CliRunner().invoke(models, ["check", model_id, *where]).output
+    assert checked.startswith(f"{model_id}: whole; digest ")
+    same = run_train("--check", model_id, "--out", str(folder)).output
+    assert same == checked
+
+
+def refit_shipped(shipped_card: dict) -> Ensemble:
+    samples, _ = _read_samples(SHIPPED / TABLE, shipped=True)
+    known = shipped_card["science"]["recipe"]
+    names = tuple(entry["name"] for entry in shipped_card["science"]["features"])
+    recipe = replace(
+        Recipe(**{**known, "hidden": tuple(known["hidden"])}), features=names
+    )
+    groups = consecutive_runs(len(samples.target), length=recipe.run_length)
+    return fit_ensemble(samples, recipe, groups)
+
+
+@pytest.mark.slow
+def test_refitting_the_shipped_model_gives_its_predictions(shipped_card):
+    (model_id,) = list_models(SHIPPED)
+    shipped = load_model(SHIPPED, model_id).ensemble
+    again = refit_shipped(shipped_card)
+    samples, _ = _read_samples(SHIPPED / TABLE, shipped=True)
+    features = feature_matrix(samples.reflectance, shipped.features)
+    gap = predict_members(again, features).mean(1) - predict_members(
+        shipped, features
+    ).mean(1)
+    assert np.abs(gap).max() <= TOLERANCE
+
+
+@pytest.mark.slow
+def test_retraining_in_full_gives_the_shipped_digest_or_its_predictions(
+    tmp_path, shipped_card
+):
+    done = run_train("--out", str(tmp_path))
+    assert done.exit_code == 0, done.output
+    (again,) = list_models(tmp_path)
+    (shipped,) = list_models(SHIPPED)
+    if again != shipped:
+        samples, _ = _read_samples(SHIPPED / TABLE, shipped=True)
+        one, two = (
+            load_model(folder, name).ensemble
+            for folder, name in ((SHIPPED, shipped), (tmp_path, again))
+        )
+        features = feature_matrix(samples.reflectance, one.features)
+        gap = predict_members(one, features).mean(1) - predict_members(
+            two, features
+        ).mean(1)
+        assert np.abs(gap).max() <= TOLERANCE
