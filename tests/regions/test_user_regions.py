@@ -13,7 +13,7 @@ import pytest
 import shapely
 from shapely.geometry import Point, Polygon, box, mapping
 
-from qhsink.domain.errors import RegionError
+from qhsink.domain.errors import RegionError, StoreFault
 from qhsink.domain.region import Region
 from qhsink.grid import named_crs, qinghai_albers
 from qhsink.regions import checks
@@ -237,6 +237,47 @@ BOW_TIE = Polygon([(101.40, 34.50), (101.46, 34.55), (101.46, 34.50), (101.40, 3
 def test_a_planted_fault_is_found(geometry, code, tmp_path, database):
     seen = examine(geojson(tmp_path / "a.geojson", geometry), database)
     assert code in codes(seen)
+
+
+@pytest.mark.parametrize(
+    ("crs", "named"),
+    [("EPSG:4610", "Xian 1980"), ("EPSG:4214", "Beijing 1954"), ("EPSG:2334", "Xian")],
+)
+def test_an_old_datum_is_refused_for_proj_would_leave_it_unmoved(
+    crs, named, tmp_path, database
+):
+    placed = shapely.transform(
+        MEADOW,
+        lambda xy: np.column_stack(
+            pyproj.Transformer.from_crs(DEGREES, crs, always_xy=True).transform(*xy.T)
+        ),
+    )
+    path = write(tmp_path / "old.gpkg", [placed], crs=crs)
+    seen = examine(path, database, datum="cgcs2000")
+    assert codes(seen)[0] == "old-datum"
+    assert named in seen.of("error")[0].text
+
+
+def test_web_mercator_stands_on_wgs84(tmp_path, database):
+    placed = project(MEADOW, DEGREES, pyproj.CRS("EPSG:3857"))
+    seen = examine(write(tmp_path / "a.gpkg", [placed], crs="EPSG:3857"), database)
+    assert codes(seen) == []
+    expected = project(MEADOW, DEGREES, CRS).area
+    assert seen.shapes[0].geometry.area == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_folder_that_cannot_be_written_keeps_the_old_file(tmp_path, database):
+    seen = examine(geojson(tmp_path / "a.geojson", MEADOW), database, datum="wgs84")
+    with pytest.raises(StoreFault, match="could not be written"):
+        add_regions(tmp_path / "absent", seen)
+
+
+def test_a_damaged_user_file_is_one_line(tmp_path, database, project_folder):
+    shipped = (project_folder / "aoi" / "qinghai.gpkg").read_bytes()
+    (tmp_path / "qinghai.gpkg").write_bytes(shipped)
+    (tmp_path / "user.gpkg").write_text("damaged")
+    with pytest.raises(RegionError, match="Move it away"):
+        load_database(tmp_path / "qinghai.gpkg")
 
 
 def test_an_invalid_polygon_is_repaired_only_when_asked(tmp_path, database):

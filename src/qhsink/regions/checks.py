@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import pyproj
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from qhsink.regions.datum import DatumVerdict
-from qhsink.regions.shapes import RegionShape, area_ha
+from qhsink.regions.shapes import RegionShape
 
 Severity = Literal["error", "question", "note"]
 StatedDatum = Literal["cgcs2000", "wgs84", "gcj02"]
@@ -43,6 +44,33 @@ class Finding:
     """Stable short name, such as ``invalid`` or ``gcj02``."""
     text: str
     """What was found, and what to do, in one line."""
+
+
+def check_frame(name: str, crs: pyproj.CRS) -> list[Finding]:
+    """Return a finding where ``crs`` stands on a datum that PROJ cannot carry over.
+
+    Notes
+    -----
+    For Beijing 1954, Xi'an 1980 and other datums on old ellipsoids the EPSG registry
+    has no public transformation to CGCS2000, and PROJ then leaves coordinates as they
+    are: a silent error of 50 to 150 m. Frames on the ellipsoids of CGCS2000, WGS 84
+    and GRS 1980 differ from it by a metre or two at most.
+    """
+    ellipsoid = crs.ellipsoid
+    if ellipsoid is None:
+        modern = False
+    else:
+        modern = (
+            abs(ellipsoid.semi_major_metre - 6378137.0) < 0.5
+            and abs(ellipsoid.inverse_flattening - 298.2572) < 1e-3
+        )
+    if modern:
+        return []
+    text = (
+        f"{name}: declared in {crs.name}, whose shift to CGCS2000 (50 to 150 m) is not "
+        "public; expected CGCS2000 or WGS84. Have it converted by its keeper."
+    )
+    return [Finding("error", "old-datum", text)]
 
 
 def check_geometry(name: str, geometry: BaseGeometry | None) -> list[Finding]:
@@ -210,8 +238,3 @@ def check_datum(
         "you know that the polygon was not drawn on a Chinese web map."
     )
     return [Finding("question", "datum-unknown", text)]
-
-
-def described(shape: RegionShape) -> str:
-    """Return a region's id and area in words."""
-    return f"{shape.region.id}: {area_ha(shape.geometry):,.1f} ha"

@@ -24,7 +24,7 @@ import pyproj
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from qhsink.domain.errors import RegionError
+from qhsink.domain.errors import RegionError, StoreFault
 from qhsink.domain.region import Region
 from qhsink.grid import qinghai_albers
 from qhsink.regions.overlay import Leaves, cut_by, unknown_region
@@ -203,8 +203,10 @@ def _layer(path: Path, layer: str) -> gpd.GeoDataFrame:
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise RegionError(
             f"{path.name}: no readable layer {layer!r}",
-            expected="a GeoPackage with the layers regions, leaves and membership",
-            remedy="Rebuild it with `qhsink aoi build`.",
+            expected="a GeoPackage of regions",
+            remedy="Move it away and add your regions again."
+            if path.name == USER_FILE
+            else "Rebuild it with `qhsink aoi build`.",
         ) from error
 
 
@@ -235,6 +237,12 @@ def write_database(
             if leaves is not None:
                 _write_leaves(aside, leaves)
         aside.replace(path)
+    except (OSError, pyogrio.errors.DataSourceError) as error:
+        raise StoreFault(
+            f"{path} could not be written ({error})",
+            expected="a writable folder with free space",
+            remedy="Check its permissions, then run again: the old file is as it was.",
+        ) from error
     finally:
         aside.unlink(missing_ok=True)
 

@@ -85,6 +85,7 @@ def examine_file(
     """
     file = read_vector(path)
     findings = [Finding("note", "reader", remark) for remark in file.remarks]
+    findings += checks.check_frame(path.stem, file.crs)
     shapes = []
     rows = file.frame.drop(columns="geometry").to_dict("records")
     for at, (row, geometry) in enumerate(zip(rows, file.frame.geometry, strict=True)):
