@@ -250,8 +250,8 @@ def make_report(provenance="simulated"):
         make_row(
             qilian,
             MONTH,
-            refusal="valid share 0.41 of qilian in 2025-08; expected at least 0.60. "
-            "Widen the period or add scenes.",
+            refusal="41.0% of the land of qilian has enough clear observations; "
+            "expected at least 60%. Wait for more scenes, or choose a longer period.",
         ),
         *(
             make_row(

@@ -35,7 +35,7 @@ def test_a_record_holds_the_estimate_and_the_verdict(observed_report):
 
 def test_a_refused_record_has_a_reason_and_no_number(observed_report):
     record = estimates_table(observed_report.rows)[4]
-    assert record["refusal"].startswith("valid share 0.41")
+    assert record["refusal"].startswith("41.0% of")
     assert record["value"] is None
     assert record["verdict"] is None
 
@@ -61,7 +61,7 @@ def test_geoparquet_reads_back_as_written(observed_report, tmp_path):
     assert len(frame) == len(observed_report.rows)
     assert frame["value"][0] == 0.5632
     assert math.isnan(frame["value"][4])
-    assert frame["refusal"][4].startswith("valid share")
+    assert frame["refusal"][4].startswith("41.0% of")
     assert frame.geometry[0].equals(outlines["qilian"])
     assert frame.geometry[2] is None
 

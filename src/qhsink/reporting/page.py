@@ -16,7 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 from qhsink.domain.region import Region
-from qhsink.reporting import digits, figures, layout, wording
+from qhsink.reporting import digits, figures, layout, reasons, wording
 from qhsink.reporting.intervals import interval_charts
 from qhsink.reporting.record import RegionPicture, ReportRow, RunReport
 
@@ -165,7 +165,8 @@ def _templates() -> jinja2.Environment:
         "outcome": _outcome,
         "mode": wording.mode_words,
         "flag": wording.flag_words,
-        "reason": wording.reason_kind,
+        "reason": reasons.reason_kind,
+        "reason_zh": reasons.reason_in_chinese,
         "field": wording.field_words,
         "scalar": layout.scalar_text,
         "form": layout.form_of,

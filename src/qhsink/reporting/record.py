@@ -41,7 +41,7 @@ class ReportRow:
     refusal: str | None
     """Why there is no number; beside a number, why it was not judged."""
     refusal_zh: str = ""
-    """The same for Chinese readers; when empty, the kind of reason is named."""
+    """The same for Chinese readers; when empty, known reasons are put in Chinese."""
 
     def __post_init__(self) -> None:
         name = f"row {self.indicator_id} of {self.region.id}"

@@ -168,40 +168,6 @@ DEFINITION_STATUS = {
 }
 """``Indicator.status`` in words."""
 
-_REASONS = (
-    (
-        ("valid share", "valid area", "clear observation", "clear date", "cloud"),
-        Words("有效（无云）观测不足", "too few clear observations"),
-    ),
-    (
-        ("asked for", "out of season", "expected months", "expected a month"),
-        Words("不在计算时段内", "outside its season"),
-    ),
-    (("no scene of",), Words("时段内无影像", "no scene in the period")),
-    (("could not be read",), Words("影像无法读取", "scenes cannot be read")),
-    ((" needs ", " lacks "), Words("缺少必要输入", "a required input is absent")),
-    (("target", "baseline"), Words("缺少目标或基准", "no target or baseline")),
-    (
-        ("boundary", "geometry", "outside", "crs"),
-        Words("边界或范围不可用", "the boundary cannot be used"),
-    ),
-)
-
-
-def reason_kind(refusal: str) -> Words:
-    """Return the kind of reason that a refusal speaks of.
-
-    What was found and the first words of what was expected are looked at, not what
-    to do: a remedy may name the season without the season being the reason.
-    """
-    found, _, rest = refusal.partition("; expected ")
-    text = f"{found}; expected {rest[:10]}".lower()
-    for marks, words in _REASONS:
-        if any(mark in text for mark in marks):
-            return words
-    return Words("见原因说明", "see the reason")
-
-
 LIMITS = (
     Words(
         "“±”为所注置信水平下区间的半宽，只包含“推断方式”一栏所列的误差；"
