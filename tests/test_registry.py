@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from qhsink.cli.train import TABLE, _read_samples, models, train
-from qhsink.domain.errors import ModelError, TableError
+from qhsink.domain.errors import BadInput, ModelError, TableError
 from qhsink.mapping.card import TOLERANCE, interval_rule
 from qhsink.mapping.ensemble import Ensemble, Layer, predict_members
 from qhsink.mapping.features import feature_matrix
@@ -118,6 +120,14 @@ def swell(folder: Path) -> None:
         file.writestr("bomb.npy", bytes(MAX_BYTES + 1))
 
 
+def claim_vast_shape(folder: Path) -> None:
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000000,), }"
+    padded = header.ljust(117) + b"\n"
+    array = b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded
+    with zipfile.ZipFile(folder / "weights.npz", "w") as file:
+        file.writestr("scale.npy", array + bytes(16))
+
+
 TAMPERED = {
     "a weight changed": lambda f: replace_weights(
         f, scale=np.array([1, 1.001], np.float32)
@@ -153,6 +163,8 @@ TAMPERED = {
     "card of another format": lambda f: edit_card(f, lambda c: c.update(format=99)),
     "card without science": lambda f: edit_card(f, lambda c: c.pop("science")),
     "card is no JSON": lambda f: (f / "card.json").write_text("{"),
+    "card is nested too deep": lambda f: (f / "card.json").write_text("[" * 100_000),
+    "array claims a vast shape": claim_vast_shape,
     "card is a list": lambda f: (f / "card.json").write_text("[]"),
 }
 
@@ -163,6 +175,59 @@ def test_tampered_model_is_refused_by_name(saved, tamper):
     tamper(folder / model_id)
     with pytest.raises(ModelError, match=f"model {model_id} is damaged or foreign"):
         load_model(folder, model_id)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    name=st.sampled_from(["weights.npz", "card.json"]),
+    place=st.floats(0, 1, exclude_max=True),
+    flip=st.integers(1, 255),
+)
+def test_any_changed_byte_is_refused_or_changes_nothing(saved, name, place, flip):
+    folder, model_id = saved
+    path = folder / model_id / name
+    whole = path.read_bytes()
+    spoilt = bytearray(whole)
+    spoilt[int(place * len(spoilt))] ^= flip
+    path.write_bytes(bytes(spoilt))
+    try:
+        with pytest.raises(ModelError, match=model_id):
+            refuse_unless_alike(folder, model_id)
+    finally:
+        path.write_bytes(whole)
+
+
+def refuse_unless_alike(folder: Path, model_id: str) -> None:
+    """Pass ModelError on; raise one, too, when what was loaded predicts the same.
+
+    A byte may lie in an unused field of the archive or outside the digest.
+    """
+    model = load_model(folder, model_id)
+    x = np.full((1, 2), 0.3, np.float32)
+    np.testing.assert_array_equal(
+        predict_members(model.ensemble, x), predict_members(make_ensemble(), x)
+    )
+    raise ModelError(f"{model_id} alike", expected="this", remedy="None needed.")
+
+
+def test_card_whose_run_part_is_spoilt_is_found_by_check(saved):
+    folder, model_id = saved
+    edit_card(folder / model_id, lambda c: c.update(run=[]))
+    with pytest.raises(ModelError, match=f"model {model_id} is damaged"):
+        check_model(folder, model_id)
+
+
+def test_folder_that_cannot_be_written_is_refused_before_training(tmp_path):
+    table = write_table(tmp_path / "plots.csv")
+    blocked = tmp_path / "plots.csv" / "models"
+    done = run_train("--table", str(table), "--out", str(blocked))
+    assert isinstance(done.exception, BadInput)
+    assert "cannot be written to" in str(done.exception)
+    assert "fold" not in done.output
 
 
 def test_model_under_another_name_is_refused(saved):

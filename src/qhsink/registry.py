@@ -15,6 +15,7 @@ import re
 import shutil
 import uuid
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,11 @@ FORMAT = 1
 """Version of the folder's layout."""
 MAX_BYTES = 2_000_000
 """Greatest size of a file of a model, and of its arrays unpacked."""
+UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError),
+    *(MemoryError, NotImplementedError, RuntimeError, SyntaxError),
+)
+"""What numpy and zipfile raise on bytes that are no weights."""
 MODEL_ID = re.compile(r"[a-z][a-z_]*-[0-9a-f]{8}")
 
 
@@ -149,10 +155,12 @@ def check_model(models_dir: Path, model_id: str) -> Model:
         As ``load_model``, or when ``card.md`` says something else than ``card.json``.
     """
     model = load_model(models_dir, model_id)
-    path = models_dir / model_id / CARD_TEXT
-    if not path.is_file() or path.read_text(encoding="utf-8") != render_card(
-        model.card
-    ):
+    text = _read_bounded(models_dir / model_id / CARD_TEXT)
+    try:
+        said = render_card(model.card).encode()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(model_id, f"{CARD}: {error!r}") from error
+    if text != said:
         raise _damaged(model_id, f"{CARD_TEXT} differs from {CARD}")
     return model
 
@@ -254,7 +262,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
         card = json.loads(text)
         known = card["format"] == FORMAT and isinstance(card["science"]["model"], dict)
         known = known and isinstance(card["digest"], str) and "run" in card
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(folder.name, f"{CARD}: {error!r}") from error
     if not known:
         raise _damaged(folder.name, f"{CARD} of another format")
@@ -271,7 +279,7 @@ def _read_arrays(folder: Path) -> dict[str, NDArray[np.float32]]:
                 raise _damaged(folder.name, f"{WEIGHTS} unpacks to {unpacked} bytes")
         with np.load(content, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+    except UNREADABLE as error:
         raise _damaged(folder.name, f"{WEIGHTS}: {error}") from error
     for name, values in found.items():
         if values.dtype != np.float32 or not np.isfinite(values).all():

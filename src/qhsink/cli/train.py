@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -109,6 +110,7 @@ def train_fvc(
     path = table or _models_dir() / TABLE
     samples, source = _read_samples(path, shipped=table is None)
     known = TRANSECTS if table is None else FOREIGN
+    _make_writable(folder)
     recipe = Recipe(members=members, seed=seed, epochs=epochs)
     trained = train_model(samples, recipe, report=click.echo)
     science = describe_training(trained, samples, data={**known, "source": source})
@@ -156,9 +158,9 @@ def list_command(models_dir: Path | None) -> None:
 def show_command(model_id: str, models_dir: Path | None) -> None:
     """Print the card of a model."""
     from qhsink.mapping.card import render_card
-    from qhsink.registry import load_model
+    from qhsink.registry import check_model
 
-    click.echo(render_card(load_model(models_dir or _models_dir(), model_id).card))
+    click.echo(render_card(check_model(models_dir or _models_dir(), model_id).card))
 
 
 @models.command("check")
@@ -201,6 +203,23 @@ def _read_samples(path: Path, *, shipped: bool) -> tuple[Samples, dict[str, str]
     )
     bands = {name: distinct[name].to_numpy() for name in BANDS}
     return Samples(bands, distinct["pv"].to_numpy()), source
+
+
+def _make_writable(folder: Path) -> None:
+    """Make the folder now: an unwritable one is not found after minutes of work."""
+    from qhsink.domain.errors import BadInput
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise BadInput(
+            f"{folder} cannot be written to",
+            expected="a folder for models",
+            remedy="Name another with --out.",
+        )
 
 
 def _foreign_source(path: Path) -> dict[str, str]:
