@@ -230,32 +230,70 @@ def peak_dates(
     ceil(quantile * n), at least 1. NDVI with no positive denominator ranks lowest.
     """
     dates, bands, pixels = reflectance.shape
+    ndvi = np.zeros((max(dates, 1), LANES), dtype=np.float32)
+    valid = np.zeros((max(dates, 1), LANES), dtype=np.bool_)
+    number = np.zeros(LANES, dtype=np.int32)
+    chosen = np.zeros(LANES, dtype=np.int32)
+    for start in range(0, pixels, LANES):
+        width = min(LANES, pixels - start)
+        _count_valid(reflectance, clear, nodata, start, width, valid, number)
+        _load_ndvi(reflectance, red_nir, start, width, ndvi)
+        _choose(ndvi, valid, number, min_clear, quantile, width, chosen)
+        for band in range(bands):
+            row = out[band, start : start + width]
+            for i in range(width):
+                t = chosen[i]
+                row[i] = reflectance[t, band, start + i] if t >= 0 else nodata
+        for i in range(width):
+            count[start + i] = np.uint8(min(number[i], 255))
+
+
+@numba.njit(nogil=True, cache=True)
+def _load_ndvi(
+    reflectance: NDArray[np.int16],
+    red_nir: tuple[int, int],
+    start: int,
+    width: int,
+    ndvi: NDArray[np.float32],
+) -> None:
     red, nir = red_nir
-    ndvi = np.empty(max(dates, 1), dtype=np.float32)
-    order = np.empty(max(dates, 1), dtype=np.int64)
-    for i in range(pixels):
+    for t in range(reflectance.shape[0]):
+        low = reflectance[t, red, start : start + width]
+        high = reflectance[t, nir, start : start + width]
+        row = ndvi[t]
+        for i in range(width):
+            x, y = np.float32(low[i]), np.float32(high[i])
+            total = x + y
+            safe = total if total > 0 else np.float32(1.0)
+            row[i] = (y - x) / safe if total > 0 else np.float32(-np.inf)
+
+
+@numba.njit(nogil=True, cache=True)
+def _choose(
+    ndvi: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    number: NDArray[np.int32],
+    min_clear: int,
+    quantile: float,
+    width: int,
+    chosen: NDArray[np.int32],
+) -> None:
+    """Write the date at the rank, -1 where there are too few."""
+    ordered = np.empty(ndvi.shape[0], dtype=np.float32)
+    dates = np.empty(ndvi.shape[0], dtype=np.int32)
+    for i in range(width):
+        if number[i] < min_clear or number[i] == 0:
+            chosen[i] = -1
+            continue
         n = 0
-        for t in range(dates):
-            valid = clear[t, i]
-            for band in range(bands):
-                valid &= reflectance[t, band, i] != nodata
-            if not valid:
-                continue
-            low = np.float32(reflectance[t, red, i])
-            high = np.float32(reflectance[t, nir, i])
-            total = high + low
-            value = (high - low) / total if total > 0 else np.float32(-np.inf)
-            k = n
-            while k > 0 and ndvi[k - 1] > value:
-                ndvi[k], order[k] = ndvi[k - 1], order[k - 1]
-                k -= 1
-            ndvi[k], order[k] = value, t
-            n += 1
-        count[i] = np.uint8(min(n, 255))
+        for t in range(ndvi.shape[0]):
+            if valid[t, i]:
+                value, k = ndvi[t, i], n
+                while k > 0 and ordered[k - 1] > value:
+                    ordered[k], dates[k] = ordered[k - 1], dates[k - 1]
+                    k -= 1
+                ordered[k], dates[k] = value, t
+                n += 1
         # The tolerance keeps 0.9 * 10 at rank 9: it is 9.000000000000002 in binary.
         rank = max(int(np.ceil(quantile * n - 1e-9)), 1)
-        for band in range(bands):
-            if n < min_clear or n == 0:
-                out[band, i] = np.int16(nodata)
-            else:
-                out[band, i] = reflectance[order[rank - 1], band, i]
+        chosen[i] = dates[rank - 1]
