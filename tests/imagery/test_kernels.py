@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -11,6 +11,7 @@ from qhsink.imagery.kernels import EMPTY, gather, rescale_into
 from qhsink.imagery.masking import NODATA
 
 
+@settings(deadline=None)  # the first call compiles
 @given(
     numbers=hnp.arrays(np.uint16, (3, 5)),
     take=hnp.arrays(bool, (3, 5)),
@@ -29,6 +30,7 @@ def test_rescaling_is_numpys_and_never_hits_a_marker(numbers, take, rule):
     assert ((out == NODATA) == (~take | (numbers == 0))).all()
 
 
+@settings(deadline=None)  # the first call compiles
 @given(
     numbers=hnp.arrays(np.uint16, 12),
     index=hnp.arrays(np.int32, (4, 5), elements=st.integers(-1, 11)),

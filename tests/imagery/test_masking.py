@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
@@ -156,6 +156,7 @@ def test_growth_equals_scipys_square_dilation(hit, radius):
     np.testing.assert_array_equal(grow(hit, radius), expected)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(mask=hnp.arrays(np.uint16, (2, 3, 4)))
 def test_an_observation_that_is_clear_ranks_best_and_fill_ranks_never(mask):
     for kind, fill in (("scl", mask == 0), ("qa_pixel", mask & 1 == 1)):
