@@ -47,10 +47,10 @@ def test_an_estimate_reads_as_written_by_hand(value, half, unit, text):
 @pytest.mark.parametrize(
     ("probability", "text"),
     [
-        (0.8998, "0.899"),
-        (0.9, "0.900"),
-        (0.1002, "0.101"),
-        (0.1, "0.100"),
+        (0.9498, "0.949"),
+        (0.95, "0.950"),
+        (0.0502, "0.051"),
+        (0.05, "0.050"),
         (0.14601, "0.146"),
         (0.99999, "> 0.999"),
         (0.00001, "< 0.001"),
@@ -66,8 +66,9 @@ def test_a_probability_is_never_rounded_over_the_level(probability, text):
 def test_a_shown_probability_agrees_with_its_verdict(probability, confidence):
     shown = float(digits.probability_text(probability, confidence=confidence))
     assert abs(shown - probability) <= 0.001
-    assert (shown >= confidence) == (probability >= confidence)
-    least = round(1 - confidence, 9)
+    level = (1 + confidence) / 2
+    assert (shown >= level) == (probability >= level)
+    least = round(1 - level, 9)
     assert (shown <= least) == (probability <= least)
 
 

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from qhsink.domain.estimate import Verdict
+from qhsink.indicators.verdict import judge
 from qhsink.reporting import digits
 from qhsink.reporting.page import count_outcomes, render_page, write_page
 
@@ -183,6 +184,27 @@ def test_a_number_that_was_not_judged_says_why(observed_report):
     assert "56.3 ± 1.8 %" in words
     assert "未作判定" in words
     assert why in words
+
+
+def test_the_rule_of_the_verdict_is_the_one_that_judges(observed_report, observed_page):
+    """At 90 % two-sided, met is claimed from P = 95 % on: ``indicators.verdict``."""
+    seen = text_of(observed_page)
+    assert "at or above the target (P ≥ 95 %)" in seen
+    assert "whole interval is below it (P ≤ 5 %)" in seen
+    row = observed_report.rows[0]
+    line = row.estimate.value - 1.6448536 * row.estimate.se
+    for shift, outcome in [(-1e-6, "met"), (1e-6, "not distinguishable")]:
+        target = dataclasses.replace(row.verdict.target, value=line + shift)
+        verdict = judge(row.estimate, target, confidence=0.90)
+        assert verdict.outcome == outcome
+        shown = digits.probability_text(verdict.p_met, confidence=0.90)
+        assert (float(shown) >= 0.95) == (outcome == "met")
+
+
+def test_the_source_of_every_target_is_on_the_page(observed_report, observed_page):
+    for row in observed_report.rows:
+        if row.verdict:
+            assert row.verdict.target.source in text_of(observed_page)
 
 
 def test_outcomes_are_counted_by_hand(observed_report):

@@ -33,7 +33,7 @@ def test_the_kind_of_a_reason_is_what_was_found(refusal, zh):
         (
             (
                 "41.3% of the land of qilian has enough clear observations; "
-                "expected at least 60%. Wait for more scenes, or choose a longer period."
+                "expected at least 60%. Wait for more scenes."
             ),
             "陆地面积中仅 41.3% 有足够的有效（无云）观测，要求至少 60%。",
         ),

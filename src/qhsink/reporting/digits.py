@@ -108,8 +108,9 @@ def probability_text(
 ) -> str:
     """Return a probability to three digits.
 
-    Rounding never carries it over ``confidence`` or its complement: 0.8998 beside
-    "not distinguishable at 90 %" reads 0.899, not 0.900.
+    A verdict at a two-sided ``confidence`` turns at P = (1 + confidence) / 2 and at
+    its complement, as ``indicators.verdict`` judges. Rounding never carries the
+    number over those: 0.9498 beside "not distinguishable at 90 %" reads 0.949.
     """
     if probability is None or not math.isfinite(probability):
         return MISSING
@@ -118,7 +119,7 @@ def probability_text(
     if probability < 0.001:
         return "< 0.001"
     shown = round(probability, 3)
-    level = math.nan if confidence is None else confidence
+    level = math.nan if confidence is None else (1.0 + confidence) / 2.0
     if probability < level <= shown:
         shown = math.floor(probability * 1000.0) / 1000.0
     if shown <= round(1.0 - level, 9) < probability:

@@ -60,7 +60,7 @@ def render_page(report: RunReport) -> str:
     templates = _templates()
     given = [row for row in report.rows if row.estimate is not None]
     levels = sorted({r.estimate.confidence for r in given if r.estimate})
-    level = " / ".join(digits.level_text(level) for level in levels)
+    level = " / ".join(digits.level_text(c) for c in levels)
     text: str = templates.get_template("page.html.j2").render(
         report=report,
         simulated=report.provenance == "simulated",
@@ -68,7 +68,12 @@ def render_page(report: RunReport) -> str:
         given=given,
         refused=_refused(report.rows),
         counts=count_outcomes(report.rows),
-        confidences=levels,
+        level=level,
+        turn_high=" / ".join(digits.level_text((1 + c) / 2) for c in levels),
+        turn_low=" / ".join(digits.level_text((1 - c) / 2) for c in levels),
+        targets=list(
+            {r.verdict.target.id: r.verdict for r in given if r.verdict}.values()
+        ),
         level_zh=f"（{level}）" if level else "",
         level_en=f" at {level}" if level else "",
         charts=interval_charts(report.rows),
