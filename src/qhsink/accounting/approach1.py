@@ -57,10 +57,14 @@ def product_se(values: Sequence[float], errors: Sequence[float]) -> float:
 def exact_product_se(values: Sequence[float], errors: Sequence[float]) -> float:
     """Return the exact standard error of a product of independent factors.
 
-    sqrt(prod(x_i^2 + se_i^2) - prod(x_i^2)) (Goodman 1960).
+    sqrt(prod(x_i^2 + se_i^2) - prod(x_i^2)) (Goodman 1960), built up factor by factor
+    so that no two large numbers are subtracted.
     """
-    whole = math.prod(v**2 + e**2 for v, e in zip(values, errors, strict=True))
-    return math.sqrt(max(whole - math.prod(v**2 for v in values), 0.0))
+    square, variance = 1.0, 0.0
+    for value, error in zip(values, errors, strict=True):
+        variance = variance * (value**2 + error**2) + square * error**2
+        square *= value**2
+    return math.sqrt(variance)
 
 
 def sum_se(errors: Sequence[float]) -> float:
