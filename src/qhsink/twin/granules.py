@@ -27,7 +27,7 @@ from qhsink.domain.errors import BadInput
 SQUARE_M = 100_000
 EDGE_M = 109_800
 NATIVE_M = 60
-OVERLAP_M = 1_500.0
+OVERLAP_M = 1_200.0
 """Granule corners lie on multiples of 60 m, so that all product levels align."""
 _COLUMNS = ("STUVWXYZ", "ABCDEFGH", "JKLMNPQR")
 _ROWS = "ABCDEFGHJKLMNPQRSTUV"
@@ -180,7 +180,7 @@ def granules_over(
     Returns
     -------
     list of (Granule, geometry in ``crs``)
-        Largest part first. Parts overlap by 1.5 km.
+        Largest part first. Parts overlap by 1.2 km.
 
     Notes
     -----

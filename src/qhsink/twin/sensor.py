@@ -253,35 +253,63 @@ def _mix(
 
 
 @njit(nogil=True, cache=True)
-def _classify(
-    kind: int,
-    snow: float,
-    cloud: float,
-    shade: float,
-    cirrus: float,
-    missed: float,
-    lit: float,
-    red: float,
-    nir: float,
-) -> int:
-    """Return the scene class that Sen2Cor would plausibly give."""
-    if cloud > 0.60:
-        return SCL_HIGH
+def _sky_class(cloud: float, shade: float, cirrus: float, missed: float) -> int:
+    """Return the class that the sky gives a pixel, or 0 where it seems clear."""
     if cloud > 0.22:
-        return SCL_MEDIUM
+        return SCL_HIGH if cloud > 0.60 else SCL_MEDIUM
     if cirrus > missed:
         return SCL_CIRRUS
     if cloud > 0.06:
         return SCL_UNCLASSIFIED
-    if shade > 0.30:
-        return SCL_SHADOW
+    return SCL_SHADOW if shade > 0.30 else 0
+
+
+@njit(nogil=True, cache=True)
+def _ground_class(kind: int, snow: float, lit: float, red: float, nir: float) -> int:
+    """Return the class that Sen2Cor would plausibly give clear ground."""
     if snow > 0.45:
         return SCL_SNOW
     if kind == WATER:
         return SCL_WATER
-    if lit < 0.62 and nir < 0.16:
+    if lit < 0.88 and nir < 0.18:
         return SCL_DARK
     return SCL_VEGETATION if nir - red > 0.27 * (nir + red) else SCL_BARE
+
+
+@njit(nogil=True, cache=True)
+def _illumination(gx: float, gy: float, light: Light, left_over: float) -> float:
+    """Return the light on a slope over that on flat ground, as far as it is left."""
+    sin_zenith = math.sqrt(1.0 - light.cos_zenith**2)
+    cos_i = light.cos_zenith - sin_zenith * (gx * light.sun_x + gy * light.sun_y)
+    cos_i /= math.sqrt(1.0 + gx * gx + gy * gy)
+    lit = 1.0 + left_over * (cos_i / light.cos_zenith - 1.0)
+    return min(max(lit, 0.35), 1.5)
+
+
+@njit(nogil=True, cache=True)
+def _sky(x: float, y: float, light: Light, height: float) -> tuple[float, float, float]:
+    """Return opacity of cloud, depth of its shadow and opacity of cirrus, 0..1.
+
+    A place is in shadow when the point of the cloud deck between it and the sun is in
+    cloud: the field is read again, displaced by the height times the tangent of the
+    sun's zenith angle.
+    """
+    level = light.cloud_level
+    cloud, shade, cirrus = 0.0, 0.0, 0.0
+    field = _cloud(x, y, light.seed, level)
+    if field > level:
+        cloud = smoothstep(level, level + 0.22, field)
+    if cloud < 0.9:
+        reach = height * math.sqrt(1.0 - light.cos_zenith**2) / light.cos_zenith
+        field = _cloud(
+            x + reach * light.sun_x, y + reach * light.sun_y, light.seed, level
+        )
+        if field > level:
+            shade = smoothstep(level, level + 0.22, field)
+    veil = _cirrus(x, y, light.seed, light.cirrus_level)
+    if veil > light.cirrus_level:
+        cirrus = smoothstep(light.cirrus_level, light.cirrus_level + 0.9, veil)
+    return cloud, shade, cirrus
 
 
 @njit(nogil=True, cache=True)
@@ -307,8 +335,6 @@ def _fill_exposure(
     bands = spectra.shape[1]
     share = np.empty(spectra.shape[0])
     rho = np.empty(bands)
-    sin_zenith = math.sqrt(1.0 - light.cos_zenith**2)
-    reach = instrument.cloud_height * sin_zenith / light.cos_zenith
     for k in range(x.size):
         kind = ecosystem[k]
         # State of the ground on this day.
@@ -319,29 +345,8 @@ def _fill_exposure(
         if above[k] > light.snow_line - 250.0:
             snow = smoothstep(light.snow_line, light.snow_line + 220.0, above[k])
         _mix(kind, peak[k], green, tall, litter[k], bright[k], snow, share)
-        # Light on the slope, as far as terrain correction leaves it.
-        gx, gy = slope_x[k], slope_y[k]
-        cos_i = light.cos_zenith - sin_zenith * (gx * light.sun_x + gy * light.sun_y)
-        cos_i /= math.sqrt(1.0 + gx * gx + gy * gy)
-        lit = 1.0 + instrument.terrain * (cos_i / light.cos_zenith - 1.0)
-        lit = min(max(lit, 0.35), 1.5)
-        # Sky.
-        field = _cloud(x[k], y[k], light.seed, light.cloud_level)
-        cloud = 0.0
-        if field > light.cloud_level:
-            cloud = smoothstep(light.cloud_level, light.cloud_level + 0.22, field)
-        shade = 0.0
-        sx, sy = x[k] + reach * light.sun_x, y[k] + reach * light.sun_y
-        if cloud < 0.9:
-            above_sun = _cloud(sx, sy, light.seed, light.cloud_level)
-            if above_sun > light.cloud_level:
-                shade = smoothstep(
-                    light.cloud_level, light.cloud_level + 0.22, above_sun
-                )
-        veil = _cirrus(x[k], y[k], light.seed, light.cirrus_level)
-        cirrus = 0.0
-        if veil > light.cirrus_level:
-            cirrus = smoothstep(light.cirrus_level, light.cirrus_level + 0.9, veil)
+        lit = _illumination(slope_x[k], slope_y[k], light, instrument.terrain)
+        cloud, shade, cirrus = _sky(x[k], y[k], light, instrument.cloud_height)
         # What atmospheric correction leaves is smooth over kilometres.
         haze = gradient_noise(x[k] / 9000.0, y[k] / 9000.0, light.seed + 900)
         gain = 1.0 + instrument.noise_common * haze / 0.4
@@ -363,14 +368,7 @@ def _fill_exposure(
             code = (value - instrument.offset) / instrument.scale
             code = instrument.dn_step * math.floor(code / instrument.dn_step + 0.5)
             dn[b, k] = int(min(max(code, 1.0), 65535.0))
-        scl[k] = _classify(
-            kind,
-            share[ICE],
-            cloud,
-            shade,
-            cirrus,
-            instrument.cirrus_missed,
-            lit,
-            rho[2],
-            rho[3],
-        )
+        seen = _sky_class(cloud, shade, cirrus, instrument.cirrus_missed)
+        if seen == 0:
+            seen = _ground_class(kind, share[ICE], lit, rho[2], rho[3])
+        scl[k] = seen

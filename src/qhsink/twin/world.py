@@ -131,7 +131,17 @@ class World:
             floats,
             ecosystem,
         )
-        return Landscape(*floats[:4], ecosystem, *floats[4:])
+        return Landscape(
+            elevation=floats[0],
+            slope_x=floats[1],
+            slope_y=floats[2],
+            above_limit=floats[3],
+            ecosystem=ecosystem,
+            fvc_peak=floats[4],
+            canopy=floats[5],
+            litter=floats[6],
+            bright=floats[7],
+        )
 
 
 @njit(nogil=True, cache=True)
@@ -161,7 +171,7 @@ def _relief(
 @njit(nogil=True, cache=True)
 def _grass_cover(moisture: float) -> float:
     """Return green cover of grassland at the peak, by moisture: a smooth ramp."""
-    return 0.06 + 0.84 * smoothstep(-0.05, 1.0, moisture)
+    return 0.06 + 0.82 * smoothstep(-0.05, 1.02, moisture)
 
 
 @njit(nogil=True, cache=True)
@@ -240,10 +250,10 @@ def _fill_landscape(
         steep = math.sqrt(gx * gx + gy * gy)
         northness = -gy / math.sqrt(1.0 + steep * steep)
         wide = fractal_noise(px, py, 22000.0, 4, 0.55, seed + 530)
-        fine = fractal_noise(px, py, 2400.0, 5, 0.6, seed + 540)
+        fine = fractal_noise(px, py, 2600.0, 4, 0.52, seed + 540)
         water_cm = table_value(rain, px, py, climate.left, climate.top, climate.step)
         moisture = (water_cm - climate.dry_cm) / (climate.wet_cm - climate.dry_cm)
-        moisture = min(moisture, 1.0) * 0.85
+        moisture = min(moisture, 1.0) * 0.74
         moisture += 0.22 * wide + 0.05 * fine
         moisture += 0.30 * (0.45 - crest) + 0.35 * northness
         limit = climate.limit_m + climate.limit_slope * (climate.limit_y - py)
@@ -255,8 +265,8 @@ def _fill_landscape(
         kind = _ecosystem(
             shore[k], height, limit, above, steep, northness, moisture, patch, wet
         )
-        texture = 0.5 * fine + 0.8 * fractal_noise(px, py, 700.0, 2, 0.6, seed + 560)
-        bare_patch = fractal_noise(px, py, 4200.0, 4, 0.62, seed + 570)
+        texture = 0.7 * fine + 0.6 * fractal_noise(px, py, 900.0, 2, 0.5, seed + 560)
+        bare_patch = fractal_noise(px, py, 4600.0, 4, 0.55, seed + 570)
         degraded = smoothstep(0.50, 0.85, bare_patch)
         cover = _cover(kind, moisture, above, texture, degraded)
         crown = min(max(0.58 + 0.5 * patch + 0.2 * texture, 0.2), 0.92)
