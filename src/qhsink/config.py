@@ -182,6 +182,8 @@ class SourceConfig(_Section):
     """Path (relative to the project folder) or URL of the catalogue or API."""
     collections: tuple[str, ...] = ()
     """Collections searched; empty for all in a static catalogue."""
+    exclude: tuple[str, ...] = ()
+    """Item ids left out: their metadata or files are known to be wrong."""
     run_config: str = "monitor.toml"
     """Run configuration that goes with it, in ``config/``."""
     note: str = ""

@@ -20,8 +20,8 @@ EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)
 AUGUST = parse_month("2025-08")
 
 
-def pin(folder, *, bbox=EVERYWHERE, period=AUGUST, collections=()):
-    source = SourceConfig(kind="static", url=str(folder), collections=collections)
+def pin(folder, *, bbox=EVERYWHERE, period=AUGUST, **fields):
+    source = SourceConfig(kind="static", url=str(folder), **fields)
     return pin_scenes(source, project=folder, bbox=bbox, period=period)
 
 
@@ -88,6 +88,14 @@ def test_scenes_elsewhere_are_not_pinned(tmp_path, write_item):
 def test_other_collections_are_not_pinned(tmp_path, write_item):
     write_item("a")
     assert pin(tmp_path, collections=("landsat-c2-l2",)) == ()
+
+
+def test_an_excluded_item_is_left_out_however_broken_its_fields(tmp_path, write_item):
+    write_item("a")
+    write_item("lies", baseline="02.14", offset=-0.1)
+    with pytest.raises(SourceError, match=r"item lies.*exclude"):
+        pin(tmp_path)
+    assert [s.item_id for s in pin(tmp_path, exclude=("lies",))] == ["a"]
 
 
 def test_a_checksum_is_kept(tmp_path, write_item):

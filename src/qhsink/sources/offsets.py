@@ -42,6 +42,8 @@ _ASSETS: Mapping[Family, Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] 
     },
 }
 
+LEAVE_OUT = "To leave the item out, name it under `exclude` of its source."
+
 SENTINEL2_SCALE = 1e-4
 """Reflectance per digital number (QUANTIFICATION_VALUE 10 000)."""
 
@@ -198,7 +200,7 @@ def _sentinel2_baseline(doc: Mapping[str, Any]) -> str:
         raise SourceError(
             f"item {doc['id']}: processing baseline {baseline or 'not stated'!r}",
             expected="s2:processing_baseline or processing:version such as 05.11",
-            remedy="Without it the offset cannot be known: leave this item out.",
+            remedy=f"Without it the offset cannot be known. {LEAVE_OUT}",
         )
     if (
         from_name
@@ -209,7 +211,7 @@ def _sentinel2_baseline(doc: Mapping[str, Any]) -> str:
             f"item {doc['id']}: processing baseline {stated}, but the product name "
             f"says {from_name}",
             expected="both on the same side of 04.00",
-            remedy="One is wrong and the offset depends on it: leave this item out.",
+            remedy=f"One is wrong and the offset depends on it. {LEAVE_OUT}",
         )
     return baseline
 
@@ -226,7 +228,7 @@ def _landsat_level(doc: Mapping[str, Any], platform: str) -> str:
             f"item {doc['id']}: platform {platform}",
             expected="landsat-8 or landsat-9 (band numbers and bandpasses of OLI)",
             remedy="Landsat 4 to 7 number and cut their bands otherwise and are not "
-            "read: leave this item out.",
+            f"read. {LEAVE_OUT}",
         )
     name = re.match(r"L[CO]0[89]_(L\d\w\w)_", str(doc["id"]))
     level = _text(doc, "landsat:correction", "landsat:processing_level") or (
@@ -261,8 +263,7 @@ def _sentinel2(
             f"item {facts.item_id}: processing baseline {facts.baseline}, "
             f"earthsearch:boa_offset_applied {applied}, offset {stated}, scale {scale}",
             expected="a combination in the table of qhsink.sources.offsets",
-            remedy="The fields contradict each other: leave this item out, or report "
-            "the catalogue so that the table can learn it.",
+            remedy=f"The fields contradict each other. {LEAVE_OUT}",
         )
     rule = found[0]
     text = f"sentinel-2 baseline {facts.baseline}: {rule.text}"
@@ -279,8 +280,7 @@ def _landsat(
         raise SourceError(
             f"item {facts.item_id}: scale {stated[0]}, offset {stated[1]}",
             expected=f"{LANDSAT_SCALE} and {LANDSAT_OFFSET}, or neither stated",
-            remedy="This is not Collection 2 level 2 surface reflectance: leave the "
-            "item out.",
+            remedy=f"This is not Collection 2 level 2 reflectance. {LEAVE_OUT}",
         )
     how = "stated by the item" if stated == product else "by definition of the product"
     text = f"landsat {facts.baseline}: DN * 0.0000275 - 0.2, {how}"
@@ -300,8 +300,7 @@ def _pick_assets(
                 f"item {doc['id']}: no asset for {band} among "
                 f"{', '.join(sorted(given)) or 'none'}",
                 expected=f"one of {', '.join(keys)}",
-                remedy="Search a surface reflectance collection, or leave the item "
-                "out.",
+                remedy=f"Search a surface reflectance collection. {LEAVE_OUT}",
             )
         entries = given[key].get("bands") or given[key].get("eo:bands") or []
         stated = [e.get("name") for e in entries if isinstance(e, Mapping)]
@@ -309,8 +308,7 @@ def _pick_assets(
             raise SourceError(
                 f"item {doc['id']}: asset {key} states band {stated[0]}",
                 expected=f"{' or '.join(names)} for {band}",
-                remedy="The item names its bands otherwise than its assets: leave it "
-                "out.",
+                remedy=f"Band names and asset names disagree. {LEAVE_OUT}",
             )
         chosen[band] = given[key]
     return chosen
@@ -325,7 +323,7 @@ def _agreed(
         raise SourceError(
             f"item {doc['id']}: bands state different {field}s {sorted(stated)}",
             expected=f"one {field} for all bands of a product",
-            remedy="The metadata contradict each other: leave this item out.",
+            remedy=f"The metadata contradict each other. {LEAVE_OUT}",
         )
     return stated.pop() if stated else None
 

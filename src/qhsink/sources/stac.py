@@ -70,7 +70,8 @@ def pin_scenes(
     pinned = [
         (_pin(doc, folder), doc)
         for doc, folder in docs
-        if touches(_bbox(doc), bbox)
+        if doc["id"] not in source.exclude
+        and touches(_bbox(doc), bbox)
         and period.contains(solar_day(_acquired(doc), _centre(_bbox(doc))))
     ]
     return _latest_processing(pinned)
@@ -156,7 +157,7 @@ def _checked(doc: Mapping[str, Any], where: str) -> dict[str, Any]:
             f"item {doc.get('id', 'without id')} in {where}: "
             f"{type(error).__name__} {error}",
             expected="a STAC item with id, geometry, datetime and assets",
-            remedy="Correct the item or take it out of the catalogue.",
+            remedy="Correct the item, or name it under exclude of its source.",
         ) from error
     return plain
 
@@ -215,7 +216,7 @@ def _pin(doc: Mapping[str, Any], folder: Path | None) -> Scene:
         raise SourceError(
             f"item {doc['id']}: broken metadata ({type(error).__name__} {error})",
             expected="the fields and assets of its product",
-            remedy="Correct the item or take it out of the catalogue.",
+            remedy="Correct the item, or name it under exclude of its source.",
         ) from error
 
 
@@ -245,7 +246,8 @@ def _located(
             raise SourceError(
                 f"item {item_id}: asset {entry.band} is not at {path}",
                 expected="every band of a static catalogue to be on disk",
-                remedy="Restore the file, or take the item out of the catalogue.",
+                remedy="Restore the file, or name the item under exclude of its "
+                "source.",
             )
         located.append(replace(entry, href=str(path.resolve())))
     return tuple(located)
