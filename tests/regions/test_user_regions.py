@@ -299,6 +299,18 @@ def test_abroad_is_no_fault_where_the_run_does_not_ask(tmp_path, database):
     assert shape.region.id == "a"
 
 
+def test_a_region_elsewhere_on_its_own_grid_is_no_fault(tmp_path, database):
+    """The real scenes lie outside Qinghai, on a second grid."""
+    grid = named_crs("+proj=laea +lat_0=44 +lon_0=-121 +ellps=GRS80 +units=m")
+    parcel = box(-121.2, 44.0, -121.0, 44.2)
+    path = geojson(tmp_path / "oregon.geojson", parcel)
+    (shape,) = read_user_regions(
+        path, crs=grid, reference=database, inside_province=False
+    )
+    expected = project(parcel, DEGREES, grid).area / 1e4
+    assert shape.region.area_ha == pytest.approx(expected, rel=1e-9)
+
+
 @pytest.mark.parametrize(("factor", "code"), [(1.005, "area-agrees"), (1.02, "area")])
 def test_a_stated_area_must_agree_within_one_percent(factor, code, tmp_path, database):
     own = project(MEADOW, DEGREES, CRS).area / 1e4

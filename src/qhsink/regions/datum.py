@@ -274,12 +274,12 @@ def _grown(
 
 def _translation(line: _Line, points: Floats) -> Floats:
     """Return the move [m] from the boundary that brings most points close."""
-    some = points[:: max(1, len(points) // 600)]
+    some = points[:: max(1, len(points) // 400)]
     best, middle = -1.0, np.zeros(2)
-    for pitch in (60.0, 20.0):
+    for pitch, reach in ((60.0, 4), (20.0, 2)):
         centre = middle
-        for east in np.arange(-4, 5) * pitch:
-            for north in np.arange(-4, 5) * pitch:
+        for east in np.arange(-reach, reach + 1) * pitch:
+            for north in np.arange(-reach, reach + 1) * pitch:
                 move = centre + np.array([east, north])
                 score = float(line.closeness(some - move).mean())
                 if score > best:

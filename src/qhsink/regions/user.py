@@ -86,7 +86,8 @@ def examine_file(
     file = read_vector(path)
     findings = [Finding("note", "reader", remark) for remark in file.remarks]
     findings += checks.check_frame(path.stem, file.crs)
-    shapes = []
+    shapes: list[RegionShape] = []
+    at_home: list[BaseGeometry] = []
     rows = file.frame.drop(columns="geometry").to_dict("records")
     for at, (row, geometry) in enumerate(zip(rows, file.frame.geometry, strict=True)):
         name = _id_of(row, path.stem, at if len(rows) > 1 else None)
@@ -95,14 +96,18 @@ def examine_file(
         if sound is not None:
             placed = project(sound, file.crs, crs)
             shapes.append(_region(name, row, placed, path))
+            if reference is not None:
+                at_home.append(project(sound, file.crs, reference.crs))
     total = sum(shape.region.area_ha for shape in shapes)
     if shapes:
         findings += checks.check_stated_area(path.stem, total, stated_area_ha)
     findings += checks.check_overlaps(shapes)
     if reference is not None:
-        findings += _against(
-            reference, shapes, crs, inside=inside_province, datum=datum
-        )
+        homely = [
+            RegionShape(shape.region, geometry)
+            for shape, geometry in zip(shapes, at_home, strict=True)
+        ]
+        findings += _against(reference, homely, inside=inside_province, datum=datum)
     if stated_area_ha is not None and len(shapes) == 1:
         one = shapes[0]
         region = replace(one.region, official_area_ha=stated_area_ha)
@@ -126,14 +131,12 @@ def _sound(
 def _against(
     reference: RegionDatabase,
     shapes: list[RegionShape],
-    crs: pyproj.CRS,
     *,
     inside: bool,
     datum: StatedDatum | None,
 ) -> list[Finding]:
-    known = {
-        region.id: reference.geometry(region.id, crs) for region in reference.regions
-    }
+    """Compare ``shapes``, given in the CRS of ``reference``, with what is known."""
+    crs, known = reference.crs, reference.shapes
     boundary = reference.known_boundary(crs)
     province = known[reference.province().id]
     findings = []
