@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -112,11 +113,10 @@ def map_item(file: MapFile) -> pystac.Item:
         },
     )
     projection = ProjectionExtension.ext(item, add_if_missing=True)
-    crs = pyproj.CRS(crs_wkt(file.geobox))
-    epsg = crs.to_epsg()
+    code, wkt2 = _crs_code(crs_wkt(file.geobox))
     projection.apply(
-        code=f"EPSG:{epsg}" if epsg else None,
-        wkt2=None if epsg else crs.to_wkt("WKT2_2019"),
+        code=code,
+        wkt2=wkt2,
         shape=list(file.geobox.shape),
         transform=list(file.geobox.affine)[:6],
     )
@@ -138,6 +138,19 @@ RASTER_SCHEMA = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
 """Extension whose fields the bands use; a name, never fetched."""
 
 
+@lru_cache(maxsize=8)
+def _crs_code(wkt: str) -> tuple[str | None, str | None]:
+    """Return the EPSG code of a CRS, or else its WKT2. PROJ's search takes 0.2 s."""
+    crs = pyproj.CRS(wkt)
+    epsg = crs.to_epsg()
+    return (f"EPSG:{epsg}", None) if epsg else (None, crs.to_wkt("WKT2_2019"))
+
+
+@lru_cache(maxsize=8)
+def _to_degrees(wkt: str) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(wkt, "EPSG:4326", always_xy=True)
+
+
 def geographic_footprint(geobox: GeoBox) -> dict[str, Any]:
     """Return the outline of ``geobox`` as a GeoJSON polygon in degrees, WGS 84."""
     box = geobox.boundingbox
@@ -152,9 +165,7 @@ def geographic_footprint(geobox: GeoBox) -> dict[str, Any]:
     for (x0, y0), (x1, y1) in pairwise(corners):
         steps = [k / (_EDGE_POINTS - 1) for k in range(_EDGE_POINTS - 1)]
         ring += [(x0 + (x1 - x0) * s, y0 + (y1 - y0) * s) for s in steps]
-    to_degrees = pyproj.Transformer.from_crs(
-        crs_wkt(geobox), "EPSG:4326", always_xy=True
-    )
+    to_degrees = _to_degrees(crs_wkt(geobox))
     degrees = [
         tuple(round(c, _COORDINATE_DIGITS) for c in to_degrees.transform(x, y))
         for x, y in [*ring, ring[0]]
