@@ -466,6 +466,7 @@ def test_domain_means_of_the_map_make_difference_estimates_that_add_up(ask):
         (("--y", "y", "--method", "stratified"), "--stratum, --strata"),
         (("--y", "y", "--method", "ht", "--population", 9), "--prob"),
         (("--y", "y", "--method", "srs", "--population", -9), "positive"),
+        (("--y", "y", "--method", "cluster", "--cluster", "g"), "--population"),
         (("--y", "y", "--method", "srs", "--population", 9, "--aux", "y"), "cannot"),
         (
             ("--y", "y", "--method", "srs", "--population", 9, "--confidence", 95),

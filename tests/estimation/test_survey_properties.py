@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from qhsink.domain.errors import TableError
 from qhsink.estimation.area import Labels, Stratum, estimate_area
-from qhsink.estimation.greg import assisted_mean, calibrate, poststratify
+from qhsink.estimation.assisted import assisted_mean
+from qhsink.estimation.domains import Level, estimate_by_domain
+from qhsink.estimation.greg import calibrate, poststratify
 from qhsink.estimation.intervals import critical_value, limits
-from qhsink.estimation.survey import Level, estimate_by_domain, stratified_sample
+from qhsink.estimation.survey import stratified_sample, weighted_mean
 from qhsink.estimation.two_phase import double_stratified
 from qhsink.estimation.unequal import HajekBerger, YatesGrundy
 
@@ -179,6 +181,12 @@ def test_the_assisted_mean_of_methodology_d3():
     steep = assisted_mean(design, y, prediction, map_mean=72, slope=True)
     assert steep.se < found.se
     assert steep.direct_se == found.direct_se
+
+
+def test_grassland_cover_of_methodology_a2():
+    found = weighted_mean((70.2, 45.0, 31.5), (1.5, 2.0, 1.8), (1.2, 2.5, 3.8))
+    assert found.value == pytest.approx(42.192)
+    assert found.se == pytest.approx(1.1549, abs=5e-5)
 
 
 def test_a_map_that_saturates_is_repaired_by_its_slope():

@@ -86,7 +86,15 @@ def write_json(path: Path | None, content: dict[str, Any]) -> None:
     if path is None:
         return
     # allow_nan=False: what is undefined is null, never NaN.
-    text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    try:
+        text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
+    except ValueError as error:
+        raise TableError(
+            "a result beyond the range of numbers",
+            expected="values and weights of a sensible size",
+            remedy="Check the units of the columns.",
+        ) from error
+    text += "\n"
     if str(path) == "-":
         click.echo(text, nl=False)
         return

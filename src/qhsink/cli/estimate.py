@@ -15,7 +15,7 @@ import click
 
 if TYPE_CHECKING:
     from qhsink.estimation.area import AreaEstimate, Labels, Stratum
-    from qhsink.estimation.survey import TotalEstimate
+    from qhsink.estimation.domains import TotalEstimate
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 METHODS = (
@@ -221,8 +221,8 @@ def total(
 ) -> None:
     """Totals and means from a probability sample."""
     from qhsink.cli.csv_files import read_csv, write_json
+    from qhsink.estimation.domains import Level
     from qhsink.estimation.request import TotalRequest, TotalTables
-    from qhsink.estimation.survey import Level
     from qhsink.estimation.total import estimate_totals
 
     joint_path, strata, means = (

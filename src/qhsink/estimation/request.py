@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qhsink.domain.errors import TableError
+from qhsink.estimation.domains import Level
 from qhsink.estimation.greg import Residuals
 from qhsink.estimation.schema import (
     labels,
@@ -25,7 +26,6 @@ from qhsink.estimation.schema import (
 from qhsink.estimation.survey import (
     Codes,
     Floats,
-    Level,
     StratifiedClusters,
     stratified_sample,
 )
@@ -258,11 +258,12 @@ def population_units(request: TotalRequest, sample: Sample) -> float:
         return float(sample.sizes.sum())
     if request.population is not None:
         return request.population
-    if sample.weight is not None:
+    if sample.weight is not None and request.method != "cluster":
         return float(sample.weight.sum())
     raise TableError(
         f"method {request.method} without --population",
-        expected="the number of units in the population",
+        expected="the number of units in the population (of clusters in the frame, "
+        "for cluster)",
         remedy="Add --population N.",
     )
 

@@ -126,7 +126,8 @@ def _lines(frame: pd.DataFrame) -> list[int]:
 
 def _number(text: str, where: str) -> float:
     try:
-        value = float(text)
+        # Python reads 1_000 as a number; no other program does.
+        value = math.nan if "_" in text else float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
@@ -136,15 +137,6 @@ def _number(text: str, where: str) -> float:
             remedy="Correct the value; write decimals with a point and no unit.",
         )
     return value
-
-
-def is_numeric(frame: pd.DataFrame, column: str) -> bool:
-    """Tell whether every cell of ``column`` reads as a number."""
-    try:
-        [float(str(cell)) for cell in frame[column]]
-    except ValueError:
-        return False
-    return True
 
 
 def sizes_by_label(

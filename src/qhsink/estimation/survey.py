@@ -16,7 +16,6 @@ domains, degrees of freedom and calibrated variances are followed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -24,7 +23,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qhsink.domain.errors import TableError
-from qhsink.estimation.intervals import IntervalKind, Limits, limits
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -239,159 +237,33 @@ def estimate_ratio(
     return Moments(value, design.variance(calibration.residual(linear)))
 
 
-@dataclass(frozen=True, slots=True)
-class TotalEstimate:
-    """One row of ``qhsink estimate total``. None where a figure is undefined."""
-
-    domain: str | None
-    """Domain level; None for the whole population."""
-    n: int
-    """Sample units in the domain."""
-    mean: float | None
-    """Mean per unit (or the ratio of totals), in the unit of y."""
-    se_mean: float | None
-    """Standard error of ``mean``."""
-    total: float | None
-    """Total, in the unit of y times units."""
-    se_total: float | None
-    """Standard error of ``total``."""
-    ci_mean: Limits | None
-    """Confidence limits of ``mean``."""
-    ci_total: Limits | None
-    """Confidence limits of ``total``."""
-    df: float
-    """Degrees of freedom: clusters minus strata within the domain."""
-    method: str
-    """Estimator and variance, in words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """How an interval is wanted."""
-
-    confidence: float = 0.95
-    """Level in (0, 1)."""
-    kind: IntervalKind = "t"
-    """``t``, ``normal``, ``logit`` or ``beta``."""
-
-
-def present(
-    *,
-    domain: str | None,
-    n: int,
-    mean: Moments | None,
-    total: Moments | None,
-    df: float,
-    level: Level,
-    method: str,
-) -> TotalEstimate:
-    """Return a row with intervals.
-
-    ``logit`` and ``beta`` act on the mean; the limits of the total are those of the
-    mean times total over mean, so that both tell the same.
-    """
-    ci_mean = _limits(mean, df=df, n=n, level=level)
-    plain = level.kind in ("t", "normal")
-    if plain or mean is None or total is None or mean.value == 0.0:
-        ci_total = _limits(total, df=df, n=n, level=level) if plain else None
-    else:
-        scale = total.value / mean.value
-        ci_total = ci_mean and (ci_mean[0] * scale, ci_mean[1] * scale)
-    return TotalEstimate(
-        domain=domain,
-        n=n,
-        mean=None if mean is None else mean.value,
-        se_mean=None if mean is None else mean.se,
-        total=None if total is None else total.value,
-        se_total=None if total is None else total.se,
-        ci_mean=ci_mean,
-        ci_total=ci_total,
-        df=df,
-        method=method,
-    )
-
-
-def _limits(
-    moments: Moments | None, *, df: float, n: int, level: Level
-) -> Limits | None:
-    if moments is None:
-        return None
-    return limits(
-        moments.value,
-        moments.se,
-        df=df,
-        n=n,
-        confidence=level.confidence,
-        kind=level.kind,
-    )
-
-
-def domain_levels(
-    domain: NDArray[np.str_] | None, count: int
-) -> Iterator[tuple[str | None, NDArray[np.bool_]]]:
-    """Yield each domain level with the units inside, shape (n,); all without one."""
-    if domain is None:
-        yield None, np.ones(count, dtype=bool)
-        return
-    for name in sorted(set(domain.tolist())):
-        yield name, domain == name
-
-
-def estimate_by_domain(
-    design: Design,
-    y: Floats,
-    *,
-    calibration: Calibration | None = None,
-    domain: NDArray[np.str_] | None = None,
-    units: float | None = None,
-    level: Level | None = None,
-    method: str = "expansion",
-) -> tuple[TotalEstimate, ...]:
-    """Return total and mean of ``y`` for each domain level.
-
-    Parameters
-    ----------
-    y : float array of shape (n,)
-        Variable of interest.
-    domain : label array of shape (n,), optional
-        Domain of each unit. The number of units in a domain is random, so y is
-        extended with zeros outside it (Saerndal et al. 1992, sec. 10.3): a subset is
-        never analysed as if it had been the sample.
-    units : float, optional
-        Population size by which the mean of the whole is the total over it. Absent,
-        and for domains, the mean is the ratio of the total to the estimated size.
-
-    Notes
-    -----
-    Domain totals add to the total of the whole.
-    """
-    using = calibration or Uncalibrated(np.ones(len(y)))
-    rows = []
-    for name, inside in domain_levels(domain, len(y)):
-        indicator = inside.astype(float)
-        total = estimate_total(design, using, y * indicator)
-        if units is not None and name is None:
-            mean: Moments | None = rescale(total, 1.0 / units)
-        else:
-            mean = estimate_ratio(design, using, y * indicator, indicator)
-        rows.append(
-            present(
-                domain=name,
-                n=int(inside.sum()),
-                mean=mean,
-                total=total,
-                df=design.df(inside),
-                level=level or Level(),
-                method=method,
-            )
-        )
-    return tuple(rows)
-
-
 def rescale(moments: Moments, factor: float) -> Moments:
     """Return the moments of ``factor`` times the estimate."""
     return replace(
         moments,
         value=moments.value * factor,
         variance=moments.variance * factor**2,
+    )
+
+
+def weighted_mean(values: ArrayLike, errors: ArrayLike, sizes: ArrayLike) -> Moments:
+    """Return the mean of independent parts weighted by fixed sizes.
+
+    Parameters
+    ----------
+    values, errors : arrays of shape (k,)
+        Means of the parts and their standard errors, one unit.
+    sizes : array of shape (k,)
+        Their sizes, such as grassland areas from the official survey; without error.
+
+    Notes
+    -----
+    G = sum I G_k, se^2 = sum I^2 se_k^2 with I = A / sum A: methodology A2.
+    """
+    weight = np.asarray(sizes, dtype=float)
+    share = weight / weight.sum()
+    spread = np.asarray(errors, dtype=float)
+    return Moments(
+        float(np.sum(share * np.asarray(values, dtype=float))),
+        float(np.sum((share * spread) ** 2)),
     )

@@ -1,0 +1,173 @@
+"""Rows of estimates: a domain's total and mean with their intervals.
+
+Turns moments into what a reader gets. Variances come from ``survey``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qhsink.estimation.intervals import IntervalKind, Limits, limits
+from qhsink.estimation.survey import (
+    Calibration,
+    Design,
+    Floats,
+    Moments,
+    Uncalibrated,
+    estimate_ratio,
+    estimate_total,
+    rescale,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TotalEstimate:
+    """One row of ``qhsink estimate total``. None where a figure is undefined."""
+
+    domain: str | None
+    """Domain level; None for the whole population."""
+    n: int
+    """Sample units in the domain."""
+    mean: float | None
+    """Mean per unit (or the ratio of totals), in the unit of y."""
+    se_mean: float | None
+    """Standard error of ``mean``."""
+    total: float | None
+    """Total, in the unit of y times units."""
+    se_total: float | None
+    """Standard error of ``total``."""
+    ci_mean: Limits | None
+    """Confidence limits of ``mean``."""
+    ci_total: Limits | None
+    """Confidence limits of ``total``."""
+    df: float
+    """Degrees of freedom: clusters minus strata within the domain."""
+    method: str
+    """Estimator and variance, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """How an interval is wanted."""
+
+    confidence: float = 0.95
+    """Level in (0, 1)."""
+    kind: IntervalKind = "t"
+    """``t``, ``normal``, ``logit`` or ``beta``."""
+
+
+def present(
+    *,
+    domain: str | None,
+    n: int,
+    mean: Moments | None,
+    total: Moments | None,
+    df: float,
+    level: Level,
+    method: str,
+) -> TotalEstimate:
+    """Return a row with intervals.
+
+    ``logit`` and ``beta`` act on the mean; the limits of the total are those of the
+    mean times total over mean, so that both tell the same.
+    """
+    ci_mean = _limits(mean, df=df, n=n, level=level)
+    plain = level.kind in ("t", "normal")
+    if plain or mean is None or total is None or mean.value == 0.0:
+        ci_total = _limits(total, df=df, n=n, level=level) if plain else None
+    else:
+        scale = total.value / mean.value
+        ci_total = ci_mean and (ci_mean[0] * scale, ci_mean[1] * scale)
+    return TotalEstimate(
+        domain=domain,
+        n=n,
+        mean=None if mean is None else mean.value,
+        se_mean=None if mean is None else mean.se,
+        total=None if total is None else total.value,
+        se_total=None if total is None else total.se,
+        ci_mean=ci_mean,
+        ci_total=ci_total,
+        df=df,
+        method=method,
+    )
+
+
+def _limits(
+    moments: Moments | None, *, df: float, n: int, level: Level
+) -> Limits | None:
+    if moments is None:
+        return None
+    return limits(
+        moments.value,
+        moments.se,
+        df=df,
+        n=n,
+        confidence=level.confidence,
+        kind=level.kind,
+    )
+
+
+def domain_levels(
+    domain: NDArray[np.str_] | None, count: int
+) -> Iterator[tuple[str | None, NDArray[np.bool_]]]:
+    """Yield each domain level with the units inside, shape (n,); all without one."""
+    if domain is None:
+        yield None, np.ones(count, dtype=bool)
+        return
+    for name in sorted(set(domain.tolist())):
+        yield name, domain == name
+
+
+def estimate_by_domain(
+    design: Design,
+    y: Floats,
+    *,
+    calibration: Calibration | None = None,
+    domain: NDArray[np.str_] | None = None,
+    units: float | None = None,
+    level: Level | None = None,
+    method: str = "expansion",
+) -> tuple[TotalEstimate, ...]:
+    """Return total and mean of ``y`` for each domain level.
+
+    Parameters
+    ----------
+    y : float array of shape (n,)
+        Variable of interest.
+    domain : label array of shape (n,), optional
+        Domain of each unit. The number of units in a domain is random, so y is
+        extended with zeros outside it (Saerndal et al. 1992, sec. 10.3): a subset is
+        never analysed as if it had been the sample.
+    units : float, optional
+        Population size by which the mean of the whole is the total over it. Absent,
+        and for domains, the mean is the ratio of the total to the estimated size.
+
+    Notes
+    -----
+    Domain totals add to the total of the whole.
+    """
+    using = calibration or Uncalibrated(np.ones(len(y)))
+    rows = []
+    for name, inside in domain_levels(domain, len(y)):
+        indicator = inside.astype(float)
+        total = estimate_total(design, using, y * indicator)
+        if units is not None and name is None:
+            mean: Moments | None = rescale(total, 1.0 / units)
+        else:
+            mean = estimate_ratio(design, using, y * indicator, indicator)
+        rows.append(
+            present(
+                domain=name,
+                n=int(inside.sum()),
+                mean=mean,
+                total=total,
+                df=design.df(inside),
+                level=level or Level(),
+                method=method,
+            )
+        )
+    return tuple(rows)
