@@ -432,6 +432,7 @@ def test_refitting_the_shipped_model_gives_its_predictions(shipped_card):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_retraining_in_full_gives_the_shipped_digest_or_its_predictions(
     tmp_path, shipped_card
 ):
