@@ -184,8 +184,10 @@ def test_another_confidence_than_the_printed_one_recomputes_the_limits():
 
 
 def test_printed_limits_decide_at_their_own_confidence():
-    skewed = replace(estimate(0.60, 0.01), low=0.57, high=0.61)
-    assert judge(skewed, target(), confidence=0.9).outcome == "not distinguishable"
+    symmetric = estimate(0.60, 0.01)  # 0.5836 to 0.6164
+    skewed = replace(symmetric, low=0.586, high=0.63)
+    assert judge(symmetric, target(), confidence=0.9).outcome == "not distinguishable"
+    assert judge(skewed, target(), confidence=0.9).outcome == "met"
 
 
 def test_distance_from_the_baseline_and_progress_by_hand():
