@@ -47,3 +47,10 @@ def small_archive(tmp_path_factory, corner_region, corner_lake, twin_spec) -> Pa
         spec=twin_spec,
     )
     return out
+
+
+@pytest.fixture(scope="session")
+def lone_region() -> tuple[str, shapely.Geometry]:
+    """A square of 6 km inside one granule: the fewest files."""
+    x, y = CORNER[0] + 40_000, CORNER[1] + 20_000
+    return "lone", shapely.box(x - 3_000, y - 3_000, x + 3_000, y + 3_000)

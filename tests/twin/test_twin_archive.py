@@ -60,20 +60,20 @@ def items_of(archive: Path) -> list[pystac.Item]:
 
 
 @pytest.fixture(scope="module")
-def coarse(tmp_path_factory, corner_region, corner_lake, twin_spec) -> Path:
+def coarse(tmp_path_factory, lone_region, corner_lake, twin_spec) -> Path:
     out = tmp_path_factory.mktemp("coarse") / "archive"
-    build(out, corner_region, corner_lake, twin_spec)
+    build(out, lone_region, corner_lake, twin_spec)
     return out
 
 
 def test_every_byte_follows_from_the_seed(
-    coarse, tmp_path, corner_region, corner_lake, twin_spec
+    coarse, tmp_path, lone_region, corner_lake, twin_spec
 ):
     again = tmp_path / "again"
-    build(again, corner_region, corner_lake, twin_spec, workers=1)
+    build(again, lone_region, corner_lake, twin_spec, workers=1)
     assert digests(again) == digests(coarse)
     other = tmp_path / "other"
-    build(other, corner_region, corner_lake, twin_spec, seed=8)
+    build(other, lone_region, corner_lake, twin_spec, seed=8)
     assert digests(other) != digests(coarse)
 
 
@@ -81,9 +81,9 @@ def test_overlapping_granules_show_the_same_pixels(small_archive):
     folder = small_archive / "sentinel-2-c1-l2a"
     compared = 0
     for name in ("B04.tif", "B8A.tif", "SCL.tif"):
-        west = sorted(folder.glob(f"47SNC/*20250801*/{name}"))[0]
-        east = sorted(folder.glob(f"47SPC/*20250801*/{name}"))[0]
-        south = sorted(folder.glob(f"47SPB/*20250801*/{name}"))[0]
+        west = min(folder.glob(f"47SNC/*20250801*/{name}"))
+        east = min(folder.glob(f"47SPC/*20250801*/{name}"))
+        south = min(folder.glob(f"47SPB/*20250801*/{name}"))
         for one, two in ((west, east), (west, south), (east, south)):
             a, b = _common(one, two)
             both = (a > 0) & (b > 0)
@@ -135,9 +135,9 @@ def test_items_are_valid_stac_and_read_by_pystac(small_archive):
 def test_items_carry_the_fields_of_real_c1_items(small_archive, shared_dir):
     folder = shared_dir / "data" / "stac_fixtures"
     real = json.loads(
-        sorted(folder.glob("earth-search__sentinel-2-c1-l2a__*.json"))[0].read_text()
+        min(folder.glob("earth-search__sentinel-2-c1-l2a__*.json")).read_text()
     )
-    path = sorted((small_archive / "sentinel-2-c1-l2a").rglob("S2*.json"))[0]
+    path = min((small_archive / "sentinel-2-c1-l2a").rglob("S2*.json"))
     ours = json.loads(path.read_text("utf-8"))
     for key in ("blue", "green", "red", "nir08", "swir16", "swir22", "scl"):
         assert set(ours["assets"][key]) >= set(real["assets"][key]), key
@@ -266,13 +266,13 @@ def test_truth_lies_on_the_grid_in_range_and_its_means_are_its_own(
 
 
 def test_a_whole_archive_is_not_built_again(
-    coarse, corner_region, corner_lake, twin_spec
+    coarse, lone_region, corner_lake, twin_spec
 ):
     steps: list[int] = []
     stamp = (coarse / "manifest.json").stat().st_mtime_ns
     path = build(
         coarse,
-        corner_region,
+        lone_region,
         corner_lake,
         twin_spec,
         on_progress=lambda done, _total, _what: steps.append(done),
@@ -284,12 +284,12 @@ def test_a_whole_archive_is_not_built_again(
 
 @pytest.mark.parametrize("damage", ["truncate", "remove", "other parameters"])
 def test_a_damaged_or_different_archive_is_built_again(
-    damage, tmp_path, corner_region, corner_lake, twin_spec
+    damage, tmp_path, lone_region, corner_lake, twin_spec
 ):
     out = tmp_path / "archive"
-    build(out, corner_region, corner_lake, twin_spec, pixel=480.0)
+    build(out, lone_region, corner_lake, twin_spec, pixel=480.0)
     before = digests(out)
-    victim = sorted(out.rglob("B04.tif"))[0]
+    victim = min(out.rglob("B04.tif"))
     seed = 7
     if damage == "truncate":
         victim.write_bytes(victim.read_bytes()[:100])
@@ -297,21 +297,21 @@ def test_a_damaged_or_different_archive_is_built_again(
         victim.unlink()
     else:
         seed = 8
-    build(out, corner_region, corner_lake, twin_spec, pixel=480.0, seed=seed)
+    build(out, lone_region, corner_lake, twin_spec, pixel=480.0, seed=seed)
     assert (digests(out) == before) is (seed == 7)
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
 
 def test_a_killed_build_leaves_nothing_that_is_taken_for_whole(
-    tmp_path, corner_region, corner_lake, twin_spec, project_folder
+    tmp_path, lone_region, corner_lake, twin_spec, project_folder
 ):
     out = tmp_path / "archive"
     code = (
         "import sys, shapely\n"
         "from pathlib import Path\n"
         "from qhsink.twin.archive import build_archive\n"
-        "x, y = -413898.0, 4072156.0\n"
-        "region = ('corner', shapely.box(x - 9000, y - 9000, x + 9000, y + 9000))\n"
+        "x, y = -373898.0, 4092156.0\n"
+        "region = ('lone', shapely.box(x - 3000, y - 3000, x + 3000, y + 3000))\n"
         "tell = lambda done, total, what: print(done, flush=True)\n"
         "build_archive(Path(sys.argv[1]), regions=[region], seed=7, year=2025,\n"
         "    pixel_size_m=240.0, on_progress=tell)\n"
@@ -329,7 +329,7 @@ def test_a_killed_build_leaves_nothing_that_is_taken_for_whole(
     process.stdout.close()
     assert not out.exists()
     assert list(tmp_path.glob(".archive.building-*"))
-    build(out, corner_region, corner_lake, twin_spec)
+    build(out, lone_region, corner_lake, twin_spec)
     manifest = read_manifest(out)
     assert manifest is not None
     assert all((out / n).stat().st_size == s for n, s in manifest["files"].items())
@@ -337,10 +337,10 @@ def test_a_killed_build_leaves_nothing_that_is_taken_for_whole(
 
 
 def test_an_error_on_the_way_leaves_the_old_archive_alone(
-    tmp_path, corner_region, corner_lake, twin_spec
+    tmp_path, lone_region, corner_lake, twin_spec
 ):
     out = tmp_path / "archive"
-    build(out, corner_region, corner_lake, twin_spec, pixel=480.0)
+    build(out, lone_region, corner_lake, twin_spec, pixel=480.0)
     before = digests(out)
 
     def stop(done, _total, _what):
@@ -350,7 +350,7 @@ def test_an_error_on_the_way_leaves_the_old_archive_alone(
     with pytest.raises(KeyboardInterrupt):
         build(
             out,
-            corner_region,
+            lone_region,
             corner_lake,
             twin_spec,
             pixel=480.0,
@@ -362,11 +362,11 @@ def test_an_error_on_the_way_leaves_the_old_archive_alone(
 
 
 def test_a_folder_that_is_not_an_archive_is_never_replaced(
-    tmp_path, corner_region, corner_lake, twin_spec
+    tmp_path, lone_region, corner_lake, twin_spec
 ):
     (tmp_path / "thesis.txt").write_text("three years", "utf-8")
     with pytest.raises(BadInput, match="not an archive of the twin"):
-        build(tmp_path, corner_region, corner_lake, twin_spec)
+        build(tmp_path, lone_region, corner_lake, twin_spec)
     assert (tmp_path / "thesis.txt").read_text("utf-8") == "three years"
 
 
@@ -376,10 +376,10 @@ def test_a_folder_that_is_not_an_archive_is_never_replaced(
     ids=["a negative seed", "a pixel size off the lattice"],
 )
 def test_bad_parameters_are_one_line(
-    changes, words, tmp_path, corner_region, corner_lake, twin_spec
+    changes, words, tmp_path, lone_region, corner_lake, twin_spec
 ):
     with pytest.raises(BadInput, match=words):
-        build(tmp_path / "out", corner_region, corner_lake, twin_spec, **changes)
+        build(tmp_path / "out", lone_region, corner_lake, twin_spec, **changes)
     assert not (tmp_path / "out").exists()
 
 

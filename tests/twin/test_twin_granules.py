@@ -23,7 +23,7 @@ from qhsink.twin.granules import Granule, granules_over, sun_position
         (32, 700_000, 4_600_000, "32TQM", 699_960, 4_700_040),
         (47, 600_000, 4_100_000, "47SPB", 600_000, 4_200_000),
     ],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_names_and_corners_are_those_of_real_granules(
     zone, easting, northing, name, left, top

@@ -23,7 +23,7 @@ COARSE_M = 240.0
 
 @click.group()
 def twin() -> None:
-    """Simulated pixels with known truth (never to be taken for observed ones)."""
+    """Make simulated pixels with known truth, never taken for observed ones."""
 
 
 @twin.command()

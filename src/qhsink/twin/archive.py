@@ -61,7 +61,7 @@ class Recipe:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def build_archive(
+def build_archive(  # noqa: PLR0913 - each option is one thing to choose
     out: Path,
     *,
     regions: Sequence[tuple[str, BaseGeometry]],

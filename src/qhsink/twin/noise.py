@@ -60,7 +60,8 @@ def gradient_noise(x: float, y: float, seed: int) -> float:
     su = u * u * u * (u * (u * 6.0 - 15.0) + 10.0)
     sv = v * v * v * (v * (v * 6.0 - 15.0) + 10.0)
     low = na + su * (nb - na)
-    return SCALE * (low + sv * (nc + su * (nd - nc) - low))
+    value: float = SCALE * (low + sv * (nc + su * (nd - nc) - low))
+    return value
 
 
 @njit(nogil=True, cache=True)

@@ -120,7 +120,7 @@ def lights(spec: TwinSpec, *, seed: int, year: int) -> list[Light]:
     return found
 
 
-def write_granule(
+def write_granule(  # noqa: PLR0913 - everything a granule is made from
     folder: Path,
     granule: Granule,
     part: BaseGeometry,

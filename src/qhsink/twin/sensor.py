@@ -313,7 +313,7 @@ def _sky(x: float, y: float, light: Light, height: float) -> tuple[float, float,
 
 
 @njit(nogil=True, cache=True)
-def _fill_exposure(
+def _fill_exposure(  # noqa: PLR0913, PLR0917 - compiled code takes arrays
     x: np.ndarray,
     y: np.ndarray,
     pixel: np.ndarray,

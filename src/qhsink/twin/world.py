@@ -175,7 +175,7 @@ def _grass_cover(moisture: float) -> float:
 
 
 @njit(nogil=True, cache=True)
-def _ecosystem(
+def _ecosystem(  # noqa: PLR0911, PLR0913, PLR0917 - one rule a line, first that fits
     shore: int,
     height: float,
     limit: float,
@@ -230,7 +230,7 @@ def _cover(
 
 
 @njit(nogil=True, cache=True)
-def _fill_landscape(
+def _fill_landscape(  # noqa: PLR0913, PLR0917 - compiled code takes arrays
     x: np.ndarray,
     y: np.ndarray,
     shore: np.ndarray,
