@@ -17,8 +17,6 @@ from shapely.geometry.base import BaseGeometry
 from qhsink.twin.scenes import Terrain, write_cog
 from qhsink.twin.world import ECOSYSTEMS, SNOW, WATER, World
 
-Places = np.ndarray[Any, np.dtype[np.float64]]
-
 NODATA = -1.0
 QUANTUM = 1024.0
 """Cover is kept in steps of 1/1024: finer than it means, and half the bytes."""
@@ -73,8 +71,10 @@ def write_truth(
     for first in range(0, shape[0], _ROWS):  # bounded memory, whatever the region
         part = slice(first, first + _ROWS)
         rows, columns = np.nonzero(inside[part])
-        x: Places = transform.c + (columns + 0.5) * pixel_size
-        y: Places = transform.f - (rows + first + 0.5) * pixel_size
+        x = np.asarray(transform.c + (columns + 0.5) * pixel_size, dtype=np.float64)
+        y = np.asarray(
+            transform.f - (rows + first + 0.5) * pixel_size, dtype=np.float64
+        )
         land = world.at(x, y, shore[part][rows, columns])
         cover[part][rows, columns] = np.round(land.fvc_peak * QUANTUM) / QUANTUM
         canopy[part][rows, columns] = np.round(land.canopy * QUANTUM) / QUANTUM
