@@ -204,13 +204,13 @@ class Settings(_Section):
 def project_dir() -> Path:
     """Return the folder with ``config/monitor.toml``.
 
-    Looked for in ``QHSINK_HOME``, the working directory and its parents, the clone
-    this code runs from, and what an installed wheel carries.
+    Looked for in ``QHSINK_HOME``, the working directory and its parents, and the
+    clone that this code runs from.
     """
     here = Path(__file__).resolve()
     named = os.environ.get("QHSINK_HOME")
     candidates = [Path(named)] if named else [Path.cwd(), *Path.cwd().parents]
-    candidates += [] if named else [here.parents[2], here.parent / "_shipped"]
+    candidates += [] if named else [here.parents[2]]
     for folder in candidates:
         if (folder / "config" / "monitor.toml").is_file():
             return folder

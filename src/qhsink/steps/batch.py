@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 import dask.config
 from dask.base import compute
@@ -29,7 +30,8 @@ def compute_tiles(
     releases Python's lock. A ``dask.distributed`` client that is active in the
     process takes the tasks instead, and the store must then be shared.
     """
-    tasks = [_told(job, config, settings) for job in jobs]
+    # Bound first: dask would search every field of a job for nested tasks.
+    tasks = [delayed(partial(_told, job, config, settings))() for job in jobs]
     scheduler = None if _active_client() else "threads"
     done: tuple[TileOutcome, ...] = compute(
         *tasks, scheduler=scheduler, num_workers=settings.workers
@@ -37,7 +39,6 @@ def compute_tiles(
     return list(done)
 
 
-@delayed(pure=False)  # type: ignore[untyped-decorator]
 def _told(job: TileJob, config: RunConfig, settings: Settings) -> TileOutcome:
     outcome = compute_tile(job, config, settings)
     how = "failed" if outcome.error else "computed" if outcome.made else "reused"

@@ -20,12 +20,9 @@ from qhsink.indicators.definitions import admit
 from qhsink.indicators.interval import student_interval
 from qhsink.indicators.verdict import judge
 from qhsink.reporting.record import ReportRow
-from qhsink.steps.plan import Kind, RunPlan
+from qhsink.steps.plan import MAP_INDICATORS, Kind, RunPlan
 from qhsink.steps.tiles import TileOutcome, read_ledger
 from qhsink.store import Store
-
-MAP_INDICATORS: Mapping[str, Kind] = {"fvc_month": "month", "fvc_peak": "peak"}
-"""Indicators that are means of a map, and the composite each is made from."""
 
 MODEL_ONLY = "not calibrated"
 """Flag of an interval that holds the model's parameter error and nothing else."""

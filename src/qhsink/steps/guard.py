@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ def exclude_shifted(plan: RunPlan, *, read: bool = True) -> RunPlan:
     config, settings = plan.setup.config, plan.setup.settings
     found: dict[str, str] = {}
     for place in _places(plan.scenes):
-        tasks = [delayed(_level)(scene, config, settings, read) for scene in place]
+        tasks = [
+            delayed(partial(_level, scene, config, settings, read))() for scene in place
+        ]
         levels = compute(*tasks, scheduler="threads", num_workers=settings.workers)
         guard = config.offset_guard
         for finding in find_shifted(

@@ -34,7 +34,7 @@ def region_picture(
 
     The peak season's map is shown when there is one, else the month's.
     """
-    kind = "peak" if plan.setup.peak else "month"
+    kind = plan.kinds[-1] if plan.kinds else "month"
     done = [
         outcome
         for outcome in outcomes

@@ -33,6 +33,9 @@ from qhsink.steps.request import RunRequest, Setup, set_up
 
 Kind = Literal["month", "peak"]
 
+MAP_INDICATORS: Mapping[str, Kind] = {"fvc_month": "month", "fvc_peak": "peak"}
+"""Indicators that are means of a map, and the composite each is made from."""
+
 _MARGIN_DEG = 0.02
 """Scenes are searched a little beyond a region, so that no edge pixel is missed."""
 
@@ -77,8 +80,11 @@ class RunPlan:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """The composites this run makes."""
-        return ("month", "peak") if self.setup.peak else ("month",)
+        """The composites this run makes: those that a reported indicator needs."""
+        report = self.setup.config.indicators.report
+        needed = {MAP_INDICATORS[name] for name in report if name in MAP_INDICATORS}
+        kinds: tuple[Kind, ...] = ("month", "peak") if self.setup.peak else ("month",)
+        return tuple(kind for kind in kinds if kind in needed)
 
     def period(self, kind: Kind) -> Period:
         """Return the period of a composite."""

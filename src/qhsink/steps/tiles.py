@@ -89,7 +89,7 @@ def tile_keys(job: TileJob, config: RunConfig, *, grid: Grid, model: Model) -> T
     )
     maps = make_key(
         "maps",
-        code=code_version("qhsink.mapping"),
+        code=code_version("qhsink.mapping.ensemble", "qhsink.mapping.features"),
         params={"tile": tile.name, "kind": job.kind},
         inputs={"composite": composite.digest, "model": model.digest},
     )
@@ -108,15 +108,20 @@ def _digest(content: bytes) -> str:
 
 
 def scene_token(scene: Scene) -> dict[str, Any]:
-    """Return a scene's identity: a local file without checksum by size and time."""
+    """Return what a scene contributes to a content key.
+
+    A file is its checksum where the catalogue gives one, so that an archive may be
+    moved; else a local file is its path, size and time, a remote one its address.
+    """
     token = scene_to_json(scene)
-    stats = {}
-    for file in scene.files:
-        path = Path(file.href)
-        if file.checksum is None and path.is_file():
+    for entry in token["files"]:
+        path = Path(entry["href"])
+        if entry["checksum"] is not None:
+            del entry["href"]
+        elif path.is_file():
             stat = path.stat()
-            stats[file.band] = [stat.st_size, stat.st_mtime_ns]
-    return {**token, "unchecked_files": stats}
+            entry["stat"] = [stat.st_size, stat.st_mtime_ns]
+    return token
 
 
 def compute_tile(job: TileJob, config: RunConfig, settings: Settings) -> TileOutcome:
