@@ -180,12 +180,11 @@ def test_wrong_unit_or_more_forest_than_land_is_caught(wrong):
         cover_rate(area(**wrong), LAND)
 
 
-def test_growing_stock_by_hand_and_against_simulation():
-    stock = growing_stock(Measure(1000.0, 50.0, "ha"), Measure(115.0, 10.0, "m3 ha-1"))
-    rng = np.random.default_rng(1)
-    drawn = rng.normal(1000, 50, 400_000) * rng.normal(115, 10, 400_000)
+def test_growing_stock_by_hand_with_the_exact_error_of_a_product():
+    stock = growing_stock(Measure(1000.0, 300.0, "ha"), Measure(115.0, 46.0, "m3 ha-1"))
     assert stock.value == 115_000.0
-    assert stock.se == pytest.approx(drawn.std(), rel=5e-3)
+    # (1 + 0.3^2)(1 + 0.4^2) - 1 = 0.2644
+    assert stock.se == pytest.approx(115_000.0 * math.sqrt(0.2644), rel=1e-12)
 
 
 def test_growing_stock_from_biomass_is_caught():
