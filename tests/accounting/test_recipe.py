@@ -149,3 +149,11 @@ def test_biomass_where_growing_stock_belongs_is_caught(factors):
 def test_roots_left_out_are_said_to_be(factors):
     result = balance_of([forest(root_shoot=None)], factors)
     assert "picea: below-ground" in result.left_out
+
+
+def test_the_example_of_the_documentation_runs(project_folder, monkeypatch, capsys):
+    page = (project_folder / "docs" / "carbon.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(project_folder)
+    exec(compile(code, "docs/carbon.md", "exec"), {})  # noqa: S102 - our own page
+    assert capsys.readouterr().out.startswith("rs_grass")
