@@ -12,6 +12,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -276,6 +277,8 @@ def load_targets(project: Path) -> tuple[Target, ...]:
     optional = {"value": None, "baseline_value": None, "baseline_year": None}
     entries = [optional | entry for entry in table.get("target", [])]
     targets = _parse_nouns(Target, {"target": entries}, "target", where="targets.toml")
+    for target in targets:
+        _check_validity(target)
     return tuple(_by_id(targets, where="targets.toml").values())
 
 
@@ -343,6 +346,22 @@ def parse_section(
     except pydantic.ValidationError as error:
         known = tuple(_field_names(kind))
         raise _config_error(error, where=where, known=known) from error
+
+
+def _check_validity(target: Target) -> None:
+    try:
+        ordered = date.fromisoformat(target.valid_from) <= date.fromisoformat(
+            target.valid_to
+        )
+    except ValueError:
+        ordered = False
+    if not ordered:
+        raise ConfigError(
+            f"targets.toml [[target]] {target.id}: valid from {target.valid_from!r} "
+            f"to {target.valid_to!r}",
+            expected="two dates in order, each as YYYY-MM-DD",
+            remedy="Correct valid_from or valid_to.",
+        )
 
 
 def _parse_nouns(

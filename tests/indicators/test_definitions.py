@@ -146,3 +146,16 @@ def test_every_indicator_has_its_row_in_the_documentation(indicators, project_fo
     for row in rows:
         one = indicators[row.split("`")[1]]
         assert all(f"`{name}`" in row for name in one.inputs), one.id
+
+
+@pytest.mark.parametrize("day", ["2025-13-01", "soon", "2020-01-01"])
+def test_a_validity_that_is_no_interval_is_a_config_error(
+    tmp_path, project_folder, day
+):
+    text = (project_folder / "config" / "targets.toml").read_text()
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "targets.toml").write_text(
+        text.replace('valid_to = "2025-12-31"', f'valid_to = "{day}"')
+    )
+    with pytest.raises(ConfigError, match="forest_cover_2025: valid from"):
+        load_targets(tmp_path)

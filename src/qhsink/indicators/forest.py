@@ -123,7 +123,7 @@ def forest_national(
     shrubland : ndarray of bool, shape (y, x)
         From ``special_shrubland``.
     pixel_area_ha : float
-        At most one mapping unit may be smaller than a pixel: 30 m is 0.09 ha.
+        Area of a pixel [ha]; a pixel of 30 m (0.09 ha) is a mapping unit by itself.
     rule : ForestRule
         ``forest_national`` of ``config/strata.toml``.
     """
