@@ -443,6 +443,9 @@ def test_two_phase_regression_by_hand(ask):
     left = (4 * spread - 1.01**2 * 10) / 3
     assert row["se_mean"] ** 2 == near(left / 5 + (spread - left) / 50)
     assert row["total"] == near(1000 * row["mean"])
+    assert ask(sample, *options, means="x,n\n4,50\n") == [row]
+    with pytest.raises(TableError, match="--first-phase"):
+        ask(sample, *options, means="x\n4\n")
 
 
 def test_domain_means_of_the_map_make_difference_estimates_that_add_up(ask):
@@ -514,6 +517,27 @@ def test_bad_strata_are_named_in_one_line(ask, sample, strata, message):
             strata=strata,
         )
     assert message in str(caught.value)
+
+
+def test_first_phase_rows_of_a_regression_have_an_empty_y(ask):
+    sample = "y,x\n3.1,1\n4.3,2\n5.2,3\n6.4,4\n7.1,5\n,9\n,8\n,2\n,5\n"
+    options = ("--y", "y", "--method", "two-phase", "--aux", "x", "--population", 1000)
+    (row,) = ask(sample, *options)
+    means = f"x,n\n{39 / 9!r},9\n"
+    (same,) = ask("\n".join(sample.split("\n")[:6]), *options, means=means)
+    assert row["mean"] == near(same["mean"])
+    assert row["se_mean"] == near(same["se_mean"])
+
+
+def test_joint_probabilities_hold_the_whole_design(ask, tmp_path):
+    joint = tmp_path / "joint.csv"
+    joint.write_text("0.5,0.2\n0.2,0.5\n")
+    options = ("--y", "y", "--method", "ht", "--prob", "p", "--joint-prob", joint)
+    assert ask("y,p,g\n4,0.5,a\n5,0.5,a\n", *options)[0]["se_total"] > 0
+    with pytest.raises(TableError, match="--joint-prob"):
+        ask("y,p,g\n4,0.5,a\n5,0.5,a\n", *options, "--stratum", "g")
+    with pytest.raises(TableError, match="shape"):
+        ask("y,p\n4,0.5\n5,0.5\n6,0.5\n", *options)
 
 
 def test_strata_that_do_not_make_up_the_population_are_refused(ask):

@@ -306,8 +306,10 @@ def _total_table(rows: Sequence[TotalEstimate], confidence: float) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.6g}"
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1e6 else f"{value:,.6g}"
 
 
 def _span(limits: tuple[float, float] | None) -> str:
-    return "-" if limits is None else f"{limits[0]:,.6g} to {limits[1]:,.6g}"
+    return "-" if limits is None else f"{_figure(limits[0])} to {_figure(limits[1])}"

@@ -34,6 +34,8 @@ class Auxiliaries:
     """Domain or stratum labels of the rows of ``means``; empty for one row."""
     units: Floats | None = None
     """Population units by group, where the table has a column ``units``."""
+    first_phase: float | None = None
+    """First-phase units the means come from, where the table has a column ``n``."""
 
 
 def read_auxiliaries(
@@ -84,7 +86,11 @@ def read_auxiliaries(
     units = None
     if grouped and "units" in table.columns:
         units = numbers(table, "units", table=MEANS, minimum=0.0)
+    first_phase = None
+    if not grouped and "n" in table.columns and "n" not in keys:
+        first_phase = float(numbers(table, "n", table=MEANS, minimum=1.0)[0])
     return Auxiliaries(
+        first_phase=first_phase,
         names=tuple(keys),
         columns=np.column_stack(columns),
         means=known if grouped else known[0],

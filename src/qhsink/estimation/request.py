@@ -128,15 +128,15 @@ _NEEDS: dict[Method, tuple[str, ...]] = {
     "ht": (),
 }
 _IGNORES: dict[Method, tuple[str, ...]] = {
-    "srs": ("stratum", "cluster", "aux", "joint"),
-    "stratified": ("cluster", "aux", "joint"),
-    "poststratified": ("aux", "joint"),
+    "srs": ("stratum", "cluster", "aux", "aux_means", "joint"),
+    "stratified": ("cluster", "aux", "aux_means", "joint"),
+    "poststratified": ("aux", "aux_means", "joint"),
     "ratio": ("joint",),
     "regression": ("ratio_of", "joint"),
     "difference": ("ratio_of", "joint"),
     "two-phase": ("cluster", "weight", "prob", "joint"),
-    "cluster": ("aux", "joint", "clusters_in_frame"),
-    "ht": ("aux",),
+    "cluster": ("aux", "aux_means", "joint", "clusters_in_frame"),
+    "ht": ("aux", "aux_means"),
 }
 
 

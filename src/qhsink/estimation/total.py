@@ -106,6 +106,12 @@ def _horvitz_thompson(
     )
     design: Design = base
     if tables.joint is not None:
+        if sample.cluster is not None or sample.stratum is not None:
+            raise TableError(
+                "--joint-prob with --cluster or --stratum",
+                expected="joint probabilities alone: they hold the whole design",
+                remedy="Leave out the other option.",
+            )
         design = YatesGrundy(sample.weight, tables.joint)
     elif request.fpc:
         if sample.cluster is not None or np.any(sample.weight < 1.0):
@@ -185,6 +191,7 @@ def _two_phase_regression(
             request, TotalTables(frame, aux_means=tables.aux_means)
         )
         values, means = known.columns, known.means
+        size = size if size is not None else known.first_phase
     else:
         columns = [numbers(tables.sample, c, table=SAMPLE) for c in request.aux]
         every = np.column_stack(columns)
@@ -193,8 +200,8 @@ def _two_phase_regression(
     if size is None:
         raise TableError(
             "two-phase regression without the size of the first phase",
-            expected="--first-phase N beside --aux-means, or the first-phase units as "
-            "rows with an empty y",
+            expected="--first-phase N (or a column n in the table of means), or the "
+            "first-phase units as rows with an empty y",
             remedy="Add one of them.",
         )
     y = numbers(frame, request.y, table=SAMPLE)
