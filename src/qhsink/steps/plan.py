@@ -20,7 +20,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from qhsink.config import Settings
-from qhsink.domain.errors import RegionError
+from qhsink.domain.errors import RegionError, SourceError
 from qhsink.domain.period import Period
 from qhsink.domain.region import Region
 from qhsink.domain.scene import Scene, scene_from_json, scene_to_json
@@ -116,21 +116,33 @@ def make_plan(setup: Setup) -> RunPlan:
         When no region asked for can be used, or the source cannot be read.
     """
     grid = setup.config.grid.build()
-    regions, leaves, unknown = _resolve_regions(setup, grid)
-    periods = [setup.month] + ([setup.peak] if setup.peak else [])
+    asked, leaves, unknown = _resolve_regions(setup, grid)
     pinned: dict[str, Scene] = {}
-    for region in regions:
-        bbox = _lonlat_bbox(leaves, region.id, grid.crs)
-        for period in periods:
-            for scene in pin_scenes(
-                setup.source,
-                project=setup.settings.project,
-                bbox=bbox,
-                period=period,
-            ):
-                pinned[scene.item_id] = scene
+    regions, faults = [], []
+    for region in asked:
+        try:
+            found = _pin(setup, _lonlat_bbox(leaves, region.id, grid.crs))
+        except SourceError as error:
+            unknown[region.id] = str(error)
+            faults.append(error)
+            continue
+        regions.append(region)
+        pinned |= {scene.item_id: scene for scene in found}
+    if not regions and faults:
+        raise faults[0]
     ordered = tuple(sorted(pinned.values(), key=lambda s: (s.acquired, s.item_id)))
-    return RunPlan(setup, grid, regions, unknown, leaves, ordered)
+    kept = leaves.restricted_to([region.id for region in regions])
+    return RunPlan(setup, grid, tuple(regions), unknown, kept, ordered)
+
+
+def _pin(setup: Setup, bbox: tuple[float, float, float, float]) -> list[Scene]:
+    periods = [setup.month] + ([setup.peak] if setup.peak else [])
+    project = setup.settings.project
+    return [
+        scene
+        for period in periods
+        for scene in pin_scenes(setup.source, project=project, bbox=bbox, period=period)
+    ]
 
 
 def _resolve_regions(
