@@ -540,6 +540,19 @@ def test_joint_probabilities_hold_the_whole_design(ask, tmp_path):
         ask("y,p\n4,0.5\n5,0.5\n6,0.5\n", *options)
 
 
+def test_weights_that_do_not_stand_for_the_population_are_refused(ask):
+    options = ("--y", "y", "--method", "srs", "--weight", "w", "--population")
+    assert ask("y,w\n4,5\n6,5\n", *options, 10)[0]["total"] == 50
+    with pytest.raises(TableError, match="add to 10"):
+        ask("y,w\n4,5\n6,5\n", *options, 100)
+
+
+def test_numbers_beyond_the_machine_are_refused_not_printed_as_nan(ask):
+    sample = "y,p\n1e308,0.001\n1e308,0.001\n-1e308,0.001\n"
+    with pytest.raises(TableError, match="units of the columns"):
+        ask(sample, "--y", "y", "--method", "ht", "--prob", "p")
+
+
 def test_strata_that_do_not_make_up_the_population_are_refused(ask):
     with pytest.raises(TableError, match="adds to 9 units"):
         ask(

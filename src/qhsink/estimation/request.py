@@ -239,16 +239,29 @@ def _weights(frame: pd.DataFrame, request: TotalRequest) -> Floats | None:
 
 
 def check_sum(request: TotalRequest, sample: Sample) -> None:
-    """Refuse strata whose sizes do not add to the stated population."""
-    if request.population is None or sample.sizes is None:
+    """Refuse strata, or weights, that do not add to the population.
+
+    Strata may differ by the rounding of their sizes. Weights of a simple or stratified
+    sample are known before it is drawn; 5 % allows for what was adjusted since.
+    """
+    population = request.population
+    if population is not None and sample.sizes is not None:
+        total = float(sample.sizes.sum())
+        if abs(total - population) > max(0.5 * len(sample.sizes), 1e-6 * population):
+            raise TableError(
+                f"{STRATA} adds to {total:g} units, --population is {population:g}",
+                expected="strata that make up the population",
+                remedy="Correct one of them; both count the same units.",
+            )
+    if sample.weight is None or request.method not in ("srs", "stratified"):
         return
-    total = float(sample.sizes.sum())
-    slack = max(0.5 * len(sample.sizes), 1e-6 * request.population)
-    if abs(total - request.population) > slack:
+    known = population if sample.sizes is None else float(sample.sizes.sum())
+    weights = float(sample.weight.sum())
+    if known is not None and abs(weights - known) > 0.05 * known:
         raise TableError(
-            f"{STRATA} adds to {total:g} units, --population is {request.population:g}",
-            expected="strata that make up the population",
-            remedy="Correct one of them; both count the same units.",
+            f"weights that add to {weights:g} in a population of {known:g}",
+            expected="weights that stand for the population, within 5 %",
+            remedy="Correct the weights or --population.",
         )
 
 

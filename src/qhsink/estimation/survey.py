@@ -37,6 +37,14 @@ class Moments:
     variance: float
     """Its estimated variance, in the unit squared; never negative."""
 
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.value) and math.isfinite(self.variance)):
+            raise TableError(
+                f"an estimate of {self.value:g} with variance {self.variance:g}",
+                expected="values and weights whose sums and squares are numbers",
+                remedy="Check the units of the columns.",
+            )
+
     @property
     def se(self) -> float:
         """Standard error, in the unit of the value."""
@@ -164,10 +172,11 @@ def stratified_sample(
 
 def _refuse_single(counts: Codes) -> None:
     if np.any(counts == 1):
+        where = "a stratum" if len(counts) > 1 else "a sample"
         raise TableError(
-            "a stratum with one sampling unit (or one cluster)",
-            expected="at least 2 in every stratum",
-            remedy="Merge strata by a rule set beforehand: one unit has no variance.",
+            f"{where} with one sampling unit (or one cluster)",
+            expected="at least 2: one unit has no variance",
+            remedy="Sample more, or merge strata by a rule set beforehand.",
         )
 
 

@@ -56,12 +56,13 @@ def estimate_totals(
         When a table breaks its schema, or the options do not fit the method.
     """
     check_options(request, tables)
-    if request.method == "two-phase":
-        return _two_phase(request, tables)
-    sample = read_sample(request, tables)
-    check_sum(request, sample)
-    estimator = _ESTIMATORS[request.method]
-    return estimator(request, tables, sample)
+    # Overflow is caught where an estimate is made, with a message for people.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if request.method == "two-phase":
+            return _two_phase(request, tables)
+        sample = read_sample(request, tables)
+        check_sum(request, sample)
+        return _ESTIMATORS[request.method](request, tables, sample)
 
 
 def _expansion(
