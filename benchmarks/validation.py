@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import validation_area, validation_totals
+from benchmarks import validation_area, validation_carbon, validation_totals
 from benchmarks.validation_case import CASES, PROJECT, Case
 
 PAGE = PROJECT / "docs" / "validation.md"
@@ -21,6 +21,7 @@ PAGE = PROJECT / "docs" / "validation.md"
 BUILDERS: tuple[Callable[[], Case], ...] = (
     *validation_area.BUILDERS,
     *validation_totals.BUILDERS,
+    *validation_carbon.BUILDERS,
 )
 """Every case, in the order of the page."""
 

@@ -104,10 +104,11 @@ def test_ratio_estimators_are_those_of_r_survey(ask, case):
     assert row["total"] is None
 
 
-def test_separate_ratio_is_that_of_r_survey(ask, case):
+@pytest.mark.parametrize("key", ["stype", "stratum"])
+def test_separate_ratio_is_that_of_r_survey(ask, case, key):
     # predict(svyratio(~api00, ~api99, dstrat, separate = TRUE), total = by stratum)
     means = (
-        f"stype,api99\nE,{2799206 / 4421!r}\nH,{468895 / 755!r}\nM,{645968 / 1018!r}\n"
+        f"{key},api99\nE,{2799206 / 4421!r}\nH,{468895 / 755!r}\nM,{645968 / 1018!r}\n"
     )
     (row,) = ask(
         case("rsurvey_ratio", "inputs_strat.csv"),

@@ -47,10 +47,14 @@ def sample_auxiliaries(request: TotalRequest, tables: TotalTables) -> Auxiliarie
     if tables.aux_means is None:  # pragma: no cover - asked for beforehand
         raise AssertionError
     names = request.aux or ((request.ratio_of,) if request.ratio_of else ())
-    group = request.domain
+    group, plain = request.domain, "domain"
     if request.method == "ratio" and request.ratio == "separate":
-        group = request.stratum
-    return read_auxiliaries(tables.sample, tables.aux_means, names, group=group)
+        group, plain = request.stratum, "stratum"
+    means = tables.aux_means
+    if group is not None and group not in means.columns:
+        # Tables of strata call their key stratum, whatever the sample calls it.
+        means = means.rename(columns={plain: group})
+    return read_auxiliaries(tables.sample, means, names, group=group)
 
 
 def _by_domain_means(
