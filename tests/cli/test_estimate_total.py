@@ -375,6 +375,44 @@ def test_intervals_of_a_proportion_are_those_of_svyciprop(ask, case, kind, low, 
     assert half_ratio == near(row["total"] / row["mean"])
 
 
+@pytest.mark.parametrize(
+    ("kind", "limits"),
+    [
+        ("beta", (0.309512945778, 0.499139035212)),
+        ("logit", (0.313652309238, 0.496420709826)),
+    ],
+)
+def test_a_proportion_in_a_domain_is_that_of_svyciprop_on_a_subset(
+    ask, case, kind, limits
+):
+    # svyciprop(~I(enroll > 500), subset(dstrat, awards == "Yes"), method = kind)
+    sample = case("rsurvey_stratified")
+    sample["large"] = (sample.enroll > 500).astype(int)
+    rows = ask(
+        sample,
+        *("--y", "large", "--method", "stratified", "--stratum", "stype"),
+        *("--weight", "pw", "--fpc", "--domain", "awards", "--interval", kind),
+        strata=STRATA,
+    )
+    yes = rows[1]
+    assert yes["domain"] == "Yes"
+    assert yes["mean"] == near(0.401622716351)
+    assert yes["ci_mean"] == near(limits)
+
+
+def test_ratios_by_domain_are_those_of_r_survey(ask, case):
+    # svyby(~api00, ~awards, denominator = ~api99, dstrat, svyratio)
+    rows = ask(
+        case("rsurvey_ratio", "inputs_strat.csv"),
+        *("--y", "api00", "--method", "ratio", "--ratio-of", "api99", "--fpc"),
+        *("--weight", "pw", "--stratum", "stype", "--domain", "awards"),
+        strata=STRATA,
+    )
+    assert [row["mean"] for row in rows] == near([1.01613559954, 1.07238577152])
+    errors = [row["se_mean"] for row in rows]
+    assert errors == near([0.00337692889839, 0.00471972157193])
+
+
 def test_difference_estimator_by_hand(ask):
     # methodology D3
     sample = "y,map\n120,100\n80,90\n0,10\n60,55\n45,50\n150,130\n"
