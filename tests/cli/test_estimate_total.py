@@ -385,7 +385,7 @@ def test_intervals_of_a_proportion_are_those_of_svyciprop(ask, case, kind, low, 
 def test_a_proportion_in_a_domain_is_that_of_svyciprop_on_a_subset(
     ask, case, kind, limits
 ):
-    # svyciprop(~I(enroll > 500), subset(dstrat, awards == "Yes"), method = kind)
+    # R survey: svyratio of api00 to api99 by awards, svyby on dstrat with fpc
     sample = case("rsurvey_stratified")
     sample["large"] = (sample.enroll > 500).astype(int)
     rows = ask(
