@@ -154,7 +154,7 @@ def _estimate(
         unit=indicator.unit,
         mode="model",
         n=0,
-        area_ha=sums.area_ha,
+        area_ha=sums.land_ha + sums.unobserved_ha,
         valid_share=sums.valid_share,
         provenance="simulated" if plan.simulated else "observed",
         flags=(MODEL_ONLY,),
