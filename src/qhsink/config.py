@@ -177,10 +177,10 @@ class RunConfig(_Section):
 class SourceConfig(_Section):
     """One place where scenes come from."""
 
-    kind: Literal["static", "api"]
-    """A static catalogue (or a folder of items) on disk, or a STAC API."""
+    kind: Literal["static", "api", "earthengine"]
+    """A static catalogue (or a folder of items) on disk, a STAC API, Earth Engine."""
     url: str
-    """Path (relative to the project folder) or URL of the catalogue or API."""
+    """Path (relative to the project folder) or URL of the catalogue, API or endpoint."""
     collections: tuple[str, ...] = ()
     """Collections searched; empty for all in a static catalogue."""
     exclude: tuple[str, ...] = ()
@@ -189,6 +189,14 @@ class SourceConfig(_Section):
     """Run configuration that goes with it, in ``config/``."""
     note: str = ""
     """What a user should know."""
+    cloud_project: str = ""
+    """Earth Engine: Google Cloud project; ``EARTHENGINE_PROJECT`` when empty."""
+    deadline_s: Annotated[float, Field(gt=0)] = 300.0
+    """Earth Engine: longest time for one request, answer included [s]."""
+    max_concurrent: Annotated[int, Field(ge=1, le=40)] = 8
+    """Earth Engine: requests at once in one process; a project may have 40."""
+    cloud_score: Annotated[float, Field(ge=0, le=1)] = 0.60
+    """Earth Engine: Cloud Score+ ``cs_cdf`` below which a pixel is cloud; 0: unused."""
 
 
 class Settings(_Section):
