@@ -10,6 +10,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.complete
 MONTH  ?= 2025-08
 REGIONS ?= --region qilian --region 632324 --region eling-zhaling
+TWIN   ?=
 JOBS   ?= 2
 
 .PHONY: run test bench setup check clean
@@ -26,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 run: $(STAMP)
-	$(BIN)/qhsink twin build
+	$(BIN)/qhsink twin build $(TWIN)
 	$(BIN)/qhsink monitor --month $(MONTH) $(REGIONS) --source demo
 
 test: $(STAMP)

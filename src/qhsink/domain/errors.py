@@ -22,6 +22,7 @@ class QhsinkError(Exception):
     """
 
     def __init__(self, found: str, *, expected: str, remedy: str) -> None:
+        found = " ".join(found.split())  # what a library says may have many lines
         self.found = found
         self.expected = expected
         self.remedy = remedy

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from qhsink.config import Settings
+from qhsink.registry import load_model
 from qhsink.steps.batch import compute_tiles
 from qhsink.steps.estimates import gather_ledger, report_rows
 from qhsink.steps.guard import exclude_shifted
@@ -32,7 +33,9 @@ BATCH = 32
 
 def prepare(request: RunRequest, settings: Settings) -> str:
     """Check the request, pin its scenes, store the plan; return the plan's digest."""
-    plan = exclude_shifted(make_plan(set_up(request, settings)))
+    setup = set_up(request, settings)
+    load_model(settings.project / "models", setup.config.models.fvc)  # or say so now
+    plan = exclude_shifted(make_plan(setup))
     key = _plan_key(plan)
     Store(settings.store).get(key, lambda folder: write_plan(plan, folder))
     return key.digest
