@@ -217,7 +217,6 @@ class _Follow(logging.Handler):
 
 
 def _dry_run(request: RunRequest, settings: Settings, *, as_json: bool) -> int:
-    from rich.console import Console
     from rich.table import Table
 
     from qhsink.steps.dry_run import foresee
@@ -229,5 +228,5 @@ def _dry_run(request: RunRequest, settings: Settings, *, as_json: bool) -> int:
     table = Table("step", "artifact", "state", "why")
     for entry in entries:
         table.add_row(entry.step, entry.name, entry.state, entry.why)
-    Console().print(table)
+    _wide_console().print(table)
     return 0
