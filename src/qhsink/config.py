@@ -180,7 +180,7 @@ class SourceConfig(_Section):
     kind: Literal["static", "api", "earthengine"]
     """A static catalogue (or a folder of items) on disk, a STAC API, Earth Engine."""
     url: str
-    """Path (relative to the project folder) or URL of the catalogue, API or endpoint."""
+    """Path (relative to the project folder) or URL of catalogue, API or endpoint."""
     collections: tuple[str, ...] = ()
     """Collections searched; empty for all in a static catalogue."""
     exclude: tuple[str, ...] = ()
