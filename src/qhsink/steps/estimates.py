@@ -103,7 +103,9 @@ def _row(
     refusal: str | None = None
     try:
         estimate = _estimate(plan, ledger, region, indicator, tiles)
-        verdict = _verdict(plan, estimate, region, targets)
+        verdict = verdict_on(
+            estimate, year=plan.setup.month.start.year, targets=targets
+        )
     except Refusal as error:
         refusal = str(error)
     return ReportRow(
@@ -192,17 +194,16 @@ def _require_valid_share(plan: RunPlan, region: Region, sums: RegionSums) -> Non
         )
 
 
-def _verdict(
-    plan: RunPlan, estimate: Estimate, region: Region, targets: Sequence[Target]
+def verdict_on(
+    estimate: Estimate, *, year: int, targets: Sequence[Target]
 ) -> Verdict | None:
-    """Return the verdict on the region's own target, else on a reference line."""
-    year = plan.setup.month.start.year
+    """Return the verdict on the region's own target of ``year``, else a reference."""
     fitting = [
         target
         for target in targets
         if target.indicator == estimate.indicator
         and target.year == year
-        and target.scope in (region.id, "*")
+        and target.scope in (estimate.region, "*")
     ]
     if not fitting:
         return None

@@ -19,7 +19,7 @@ import pyproj
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from qhsink.config import Settings
+from qhsink.config import RunConfig, Settings
 from qhsink.domain.errors import RegionError, SourceError
 from qhsink.domain.period import Period
 from qhsink.domain.region import Region
@@ -116,7 +116,9 @@ def make_plan(setup: Setup) -> RunPlan:
         When no region asked for can be used, or the source cannot be read.
     """
     grid = setup.config.grid.build()
-    asked, leaves, unknown = _resolve_regions(setup, grid)
+    asked, leaves, unknown = resolve_regions(
+        setup.request.regions, setup.config, grid=grid, settings=setup.settings
+    )
     pinned: dict[str, Scene] = {}
     regions, faults = [], []
     for region in asked:
@@ -145,25 +147,38 @@ def _pin(setup: Setup, bbox: tuple[float, float, float, float]) -> list[Scene]:
     ]
 
 
-def _resolve_regions(
-    setup: Setup, grid: Grid
+def resolve_regions(
+    names: Iterable[str], config: RunConfig, *, grid: Grid, settings: Settings
 ) -> tuple[tuple[Region, ...], Leaves, dict[str, str]]:
-    database = _database(setup.settings)
+    """Return regions, the leaves they are sums of, and names that cannot be used.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Region ids or paths of vector files.
+
+    Raises
+    ------
+    RegionError
+        When none of them can be used.
+    """
+    database = _database(settings)
     ids, shapes, unknown = [], [], {}
     regions: list[Region] = []
     first: RegionError | None = None
-    for text in setup.request.regions:
+    for text in names:
         try:
             if Path(text).is_file():
                 found = read_user_regions(
                     Path(text),
                     crs=grid.crs,
                     reference=database,
-                    inside_province=setup.config.regions.inside_province,
+                    inside_province=config.regions.inside_province,
                 )
                 shapes += found
                 regions += [shape.region for shape in found]
             else:
+                _require_home_grid(text, setup)
                 regions.append(database.get(text))
             ids = [region.id for region in regions]
         except RegionError as error:
@@ -171,12 +186,22 @@ def _resolve_regions(
             first = first or error
     if not regions and first is not None:
         raise first
-    if setup.config.regions.inside_province:
-        base = load_leaves(_database_path(setup.settings), grid.crs)
+    if config.regions.inside_province:
+        base = load_leaves(_database_path(settings), grid.crs)
         leaves = cut_by(base, shapes) if shapes else base
     else:
         leaves = overlay(shapes, crs=grid.crs)
     return tuple(dict.fromkeys(regions)), leaves.restricted_to(ids), unknown
+
+
+def _require_home_grid(region_id: str, setup: Setup) -> None:
+    if not setup.config.regions.inside_province:
+        raise RegionError(
+            f"region id {region_id!r} with {setup.config_name}, whose grid lies "
+            "outside Qinghai",
+            expected="a vector file of the region",
+            remedy="Give --region a GeoPackage or GeoJSON file.",
+        )
 
 
 def _database_path(settings: Settings) -> Path:
