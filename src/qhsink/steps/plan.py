@@ -178,7 +178,7 @@ def resolve_regions(
                 shapes += found
                 regions += [shape.region for shape in found]
             else:
-                _require_home_grid(text, setup)
+                _require_home_grid(text, config)
                 regions.append(database.get(text))
             ids = [region.id for region in regions]
         except RegionError as error:
@@ -194,11 +194,10 @@ def resolve_regions(
     return tuple(dict.fromkeys(regions)), leaves.restricted_to(ids), unknown
 
 
-def _require_home_grid(region_id: str, setup: Setup) -> None:
-    if not setup.config.regions.inside_province:
+def _require_home_grid(region_id: str, config: RunConfig) -> None:
+    if not config.regions.inside_province:
         raise RegionError(
-            f"region id {region_id!r} with {setup.config_name}, whose grid lies "
-            "outside Qinghai",
+            f"region id {region_id!r} on a grid for scenes outside Qinghai",
             expected="a vector file of the region",
             remedy="Give --region a GeoPackage or GeoJSON file.",
         )
