@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.estimate_region import region
+
 if TYPE_CHECKING:
     from qhsink.estimation.area import AreaEstimate, Labels, Stratum
     from qhsink.estimation.domains import TotalEstimate
@@ -34,6 +36,9 @@ METHODS = (
 @click.group()
 def estimate() -> None:
     """Turn reference samples into numbers with defensible intervals."""
+
+
+estimate.add_command(region)
 
 
 @estimate.command()

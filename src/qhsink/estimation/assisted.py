@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qhsink.domain.errors import TableError
 from qhsink.estimation.domains import Level, TotalEstimate, domain_levels, present
 from qhsink.estimation.greg import Residuals, calibrate
 from qhsink.estimation.survey import (
@@ -23,6 +24,7 @@ from qhsink.estimation.survey import (
     Floats,
     Moments,
     Uncalibrated,
+    estimate_ratio,
     estimate_total,
     rescale,
 )
@@ -109,6 +111,7 @@ def assisted_mean(
     map_mean: float,
     slope: bool = False,
     residuals: Residuals = "g-weighted",
+    inside: NDArray[np.bool_] | None = None,
 ) -> AssistedMean:
     """Return the map-assisted mean, with bias and relative efficiency.
 
@@ -121,23 +124,43 @@ def assisted_mean(
     slope : bool
         False: difference estimator. True: GREG with intercept and slope, which
         also repairs a map that saturates.
+    inside : bool array of shape (n,), optional
+        Units in the part of the population that the map mean is of; all when absent.
+        The others stay in the design, for their number is random; their ``y`` and
+        ``prediction`` must be finite and are not used.
+
+    Raises
+    ------
+    TableError
+        When no unit is inside.
 
     Notes
     -----
-    The mean is that of the population the weights stand for (N = sum of weights).
+    Direct mean and bias are ratios to the estimated size of the part, so their
+    variance is that of a domain mean (Saerndal et al. 1992, sec. 5.8): the plain
+    stratified one where every unit is inside and weights are equal in a stratum.
     Relative efficiency: methodology D3; McRoberts, Naesset and Gobakken (2013).
     """
-    count = float(np.sum(design.weight))
+    chosen = np.ones(len(y), dtype=bool) if inside is None else inside
+    part = chosen.astype(float)
     plain = Uncalibrated(np.ones(len(y)))
-    direct = rescale(estimate_total(design, plain, y), 1.0 / count)
-    bias = rescale(estimate_total(design, plain, prediction - y), 1.0 / count)
+    direct = estimate_ratio(design, plain, y * part, part)
+    bias = estimate_ratio(design, plain, (prediction - y) * part, part)
+    if direct is None or bias is None:
+        raise TableError(
+            "no sample unit where the map has a value",
+            expected="sample units inside the part that the map mean is of",
+            remedy="Check places and period of the sample.",
+        )
     assisted = Moments(map_mean - bias.value, bias.variance)
     if slope:
-        auxiliary = np.column_stack([np.ones(len(y)), prediction])
+        # The size cancels: any count with its own total gives the same mean.
+        count = float(np.sum(design.weight * part))
+        auxiliary = np.column_stack([part, prediction * part])
         fit = calibrate(
             design, auxiliary, [count, count * map_mean], residuals=residuals
         )
-        assisted = rescale(estimate_total(design, fit, y), 1.0 / count)
+        assisted = rescale(estimate_total(design, fit, y * part), 1.0 / count)
     return AssistedMean(
         map_mean=map_mean,
         map_bias=bias.value,
@@ -145,6 +168,6 @@ def assisted_mean(
         se=assisted.se,
         direct_mean=direct.value,
         direct_se=direct.se,
-        df=design.df(np.ones(len(y), dtype=bool)),
-        n=len(y),
+        df=design.df(chosen),
+        n=int(chosen.sum()),
     )

@@ -1,0 +1,293 @@
+"""Plots and a finished run's map to map-assisted estimates, one per region.
+
+Composes: the run is read by ``finished``, plots are checked and estimates made in
+``qhsink.estimation``, verdicts in ``qhsink.indicators``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from qhsink.config import Settings, load_indicators, load_targets
+from qhsink.domain.errors import BadInput, Refusal, TableError
+from qhsink.domain.estimate import Estimate, Verdict
+from qhsink.domain.indicator import Indicator
+from qhsink.domain.period import Period
+from qhsink.domain.region import Region
+from qhsink.estimation.assisted import AssistedMean, assisted_mean
+from qhsink.estimation.field_plots import (
+    FieldPlots,
+    plot_design,
+    read_field_plots,
+    spell_units,
+)
+from qhsink.estimation.ledger import RegionSums
+from qhsink.estimation.schema import sizes_by_label
+from qhsink.estimation.standing import Evidence, standing
+from qhsink.estimation.survey import StratifiedClusters
+from qhsink.indicators.definitions import admit
+from qhsink.indicators.interval import student_interval
+from qhsink.steps.estimates import verdict_on
+from qhsink.steps.finished import (
+    FinishedRun,
+    MapValues,
+    map_values,
+    open_run,
+    plots_inside,
+    region_sums,
+    run_regions,
+    to_grid,
+)
+from qhsink.steps.plan import MAP_INDICATORS
+
+AssistedMethod = Literal["difference", "regression"]
+
+LEAST: Mapping[AssistedMethod, int] = {"difference": 5, "regression": 10}
+"""Plots on mapped land below which no estimate is given: this project's choice. An
+interval from fewer says nothing, and GREG residuals of so few are too small."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssistedRequest:
+    """What ``estimate region`` is asked."""
+
+    run: Path
+    """Folder of a finished run."""
+    regions: tuple[str, ...]
+    """Region ids."""
+    indicator: str
+    """Indicator id; one that is a mean of a map."""
+    value: str
+    """Column of the reference value."""
+    method: AssistedMethod = "difference"
+    """``regression`` also repairs a map that saturates."""
+    plot_m: float | None = None
+    """Diameter of a plot [m]; None samples the pixel at its centre."""
+    confidence: float = 0.9
+    """Level of intervals."""
+    half_width: float | None = None
+    """Precision target, in the unit of the indicator."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegionEstimate:
+    """A region's assisted estimate, with all that it rests on."""
+
+    region: Region
+    """The region."""
+    estimate: Estimate
+    """The number, with interval and status."""
+    assisted: AssistedMean
+    """Map mean, bias, efficiency."""
+    sums: RegionSums
+    """What the ledger says."""
+    on_water: tuple[str, ...]
+    """Plots that the map calls water: outside the land that the mean is of."""
+    no_value: tuple[str, ...]
+    """Plots on land without a map value: nonresponse of the map."""
+    lacking: tuple[str, ...]
+    """What the status ``design_verified`` still needs."""
+    verdict: Verdict | None
+    """Verdict on the year's target or reference line, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssistedResult:
+    """Estimates and refusals, by region."""
+
+    run: FinishedRun
+    """The run whose map was used."""
+    period: Period
+    """Period of the map."""
+    estimates: tuple[RegionEstimate, ...]
+    """In the order asked for."""
+    refused: Mapping[str, str]
+    """Region id to the reason."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Joined:
+    """Plots beside the map."""
+
+    plots: FieldPlots
+    design: StratifiedClusters
+    found: MapValues
+    inside: Mapping[str, NDArray[np.bool_]]
+
+
+def assisted_estimates(
+    request: AssistedRequest,
+    plots: pd.DataFrame,
+    strata: pd.DataFrame | None,
+    settings: Settings,
+) -> AssistedResult:
+    """Return one map-assisted estimate per region asked for.
+
+    Parameters
+    ----------
+    plots : DataFrame
+        Text cells; see ``read_field_plots``. All plots of one design: with several
+        regions each is a domain of it.
+    strata : DataFrame, optional
+        ``stratum,units``.
+
+    Raises
+    ------
+    BadInput
+        When run, regions, plots or options cannot be used.
+    """
+    run = open_run(request.run)
+    indicator = _map_indicator(request.indicator, settings)
+    kind = MAP_INDICATORS[indicator.id]
+    period = run.period(kind)
+    admit(indicator, period=period, available=("fvc_map",))
+    regions, leaves = run_regions(run, request.regions, settings)
+    table = read_field_plots(
+        plots, value=request.value, unit=indicator.unit, bounds=(0.0, 1.0)
+    )
+    sizes = None if strata is None else sizes_by_label(strata, table="the strata table")
+    x, y = to_grid(run, table.lon, table.lat)
+    inside = plots_inside(leaves, request.regions, x, y)
+    _refuse_outside(table, inside)
+    joined = _Joined(
+        table,
+        plot_design(table, sizes),
+        map_values(run, period, x, y, plot_m=request.plot_m),
+        inside,
+    )
+    estimates, refused = [], {}
+    for region in regions:
+        try:
+            sums = region_sums(run, region, leaves, period)
+            estimates.append(
+                _estimate(request, run, period, joined, region, sums, settings)
+            )
+        except Refusal as error:
+            refused[region.id] = str(error)
+    return AssistedResult(run, period, tuple(estimates), refused)
+
+
+def _map_indicator(name: str, settings: Settings) -> Indicator:
+    if name not in MAP_INDICATORS:
+        raise BadInput(
+            f"--indicator {name!r}",
+            expected=f"one that is a mean of a map: {', '.join(MAP_INDICATORS)}",
+            remedy="For plots alone use qhsink estimate total, or indicators cvcg.",
+        )
+    return load_indicators(settings.project)[name]
+
+
+def _refuse_outside(plots: FieldPlots, inside: Mapping[str, NDArray[np.bool_]]) -> None:
+    anywhere = np.logical_or.reduce(list(inside.values()))
+    if not anywhere.all():
+        out = [plots.unit[at] for at in np.flatnonzero(~anywhere)]
+        raise TableError(
+            f"{len(out)} of {len(plots.unit)} plots outside {', '.join(inside)} "
+            f"({spell_units(out)})",
+            expected="plots inside the regions asked for, coordinates in WGS84",
+            remedy="Ask for all regions of the design, or check the coordinates: "
+            "Chinese map apps show GCJ-02, and lon and lat are easily swapped.",
+        )
+
+
+def _estimate(
+    request: AssistedRequest,
+    run: FinishedRun,
+    period: Period,
+    joined: _Joined,
+    region: Region,
+    sums: RegionSums,
+    settings: Settings,
+) -> RegionEstimate:
+    here, value = joined.inside[region.id], joined.found.value
+    used = here & ~np.isnan(value)
+    lost = here & np.isnan(value)
+    _refuse_few(request, region, int(used.sum()), int(lost.sum()))
+    map_mean = float(sums.member_means.mean())
+    assisted = assisted_mean(
+        joined.design,
+        joined.plots.y,
+        np.where(used, value, 0.0),
+        map_mean=map_mean,
+        slope=request.method == "regression",
+        inside=used,
+    )
+    if assisted.df <= 0:
+        raise Refusal(
+            f"{assisted.n} plots in as many strata of {region.id}",
+            expected="at least one degree of freedom",
+            remedy="Merge strata by a rule set beforehand, or sample more.",
+        )
+    low, high = student_interval(
+        assisted.mean, assisted.se, assisted.df, request.confidence, bounds=(0.0, 1.0)
+    )
+    status, lacking = standing(
+        Evidence(
+            probability_sample=joined.plots.weight is not None,
+            plots=_count_by_stratum(joined.plots, here, used),
+            half_width=(high - low) / 2.0,
+            wanted_half_width=request.half_width,
+            applicable_share=None,
+            provenance=run.provenance,
+        )
+    )
+    estimate = Estimate(
+        indicator=request.indicator,
+        region=region.id,
+        period=period.label,
+        value=assisted.mean,
+        se=assisted.se,
+        df=assisted.df,
+        low=low,
+        high=high,
+        confidence=request.confidence,
+        unit="1",
+        mode="model-assisted",
+        n=assisted.n,
+        area_ha=sums.area_ha,
+        valid_share=sums.valid_share,
+        provenance=run.provenance,
+        status=status,
+    )
+    targets = load_targets(settings.project)
+    return RegionEstimate(
+        region=region,
+        estimate=estimate,
+        assisted=assisted,
+        sums=sums,
+        on_water=_named(joined.plots, lost & joined.found.is_water),
+        no_value=_named(joined.plots, lost & ~joined.found.is_water),
+        lacking=lacking,
+        verdict=verdict_on(estimate, year=period.start.year, targets=targets),
+    )
+
+
+def _refuse_few(request: AssistedRequest, region: Region, used: int, lost: int) -> None:
+    least = LEAST[request.method]
+    if used < least:
+        raise Refusal(
+            f"{used} plots on mapped land of {region.id} ({lost} without a map value)",
+            expected=f"at least {least} for {request.method}",
+            remedy="Sample more; qhsink sample design says how many.",
+        )
+
+
+def _count_by_stratum(
+    plots: FieldPlots, here: NDArray[np.bool_], used: NDArray[np.bool_]
+) -> dict[str, int]:
+    """Return the plots used in every stratum that has plots in the region."""
+    if plots.stratum is None:
+        return {"the sample": int(used.sum())}
+    names = sorted(set(plots.stratum[here].tolist()))
+    return {name: int((used & (plots.stratum == name)).sum()) for name in names}
+
+
+def _named(plots: FieldPlots, chosen: NDArray[np.bool_]) -> tuple[str, ...]:
+    return tuple(plots.unit[at] for at in np.flatnonzero(chosen))
