@@ -39,6 +39,8 @@ from qhsink.sources.earthengine_session import (
 )
 from qhsink.sources.stac import solar_day, touches
 
+__all__ = ["choose_source", "pin_images", "read_image_days"]
+
 AHEAD = 4
 """Images of one window asked for at once: an answer takes seconds, mostly waiting."""
 

@@ -139,6 +139,15 @@ def make_plan(setup: Setup) -> RunPlan:
 
 def _pin(setup: Setup, bbox: tuple[float, float, float, float]) -> list[Scene]:
     periods = [setup.month] + ([setup.peak] if setup.peak else [])
+    if setup.source.kind == "earthengine":
+        # The client takes half a second to import, which files need not pay.
+        from qhsink.sources.earthengine import pin_images  # noqa: PLC0415
+
+        return [
+            scene
+            for period in periods
+            for scene in pin_images(setup.source, bbox=bbox, period=period)
+        ]
     project = setup.settings.project
     return [
         scene
@@ -284,6 +293,11 @@ def read_plan(folder: Path, settings: Settings) -> RunPlan:
     """Return the plan that ``write_plan`` stored in ``folder``."""
     content = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     setup = set_up(RunRequest.from_json(content["request"]), settings)
+    if setup.source.kind == "earthengine":
+        # This process may not be the one that pinned the scenes.
+        from qhsink.sources.earthengine import choose_source  # noqa: PLC0415
+
+        choose_source(setup.source)
     members = {name: tuple(leaf) for name, leaf in content["members"].items()}
     return RunPlan(
         setup=setup,
