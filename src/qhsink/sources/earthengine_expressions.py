@@ -73,7 +73,7 @@ def scaled_reflectance(image: ee.Image, product: ImageProduct) -> ee.Image:
     """
     numbers: ee.Image = image.select(list(product.bands))
     if (product.scale, product.offset) != (1e-4, 0.0):
-        gain, bias = product.scale * 1e4, product.offset * 1e4
+        gain, bias = round(product.scale * 1e4, 9), round(product.offset * 1e4, 9)
         numbers = numbers.multiply(gain).add(bias).round()
     bounded: ee.Image = numbers.clamp(NOTHING + 1, BRIGHTEST)
     return bounded
