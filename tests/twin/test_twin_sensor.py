@@ -23,6 +23,7 @@ from qhsink.twin.sensor import (
 )
 
 NEVER = 1e6
+CLEAR_GROUND = (SCL_VEGETATION, SCL_BARE, SCL_WATER, SCL_SNOW)
 SIZE = 120
 
 
@@ -172,7 +173,7 @@ def test_fresh_snow_lies_high_and_is_classified(twin_spec, ground):
     snowy = seen.scl == SCL_SNOW
     assert snowy.any()
     assert land.above_limit[snowy].min() > -300.0
-    assert set(np.unique(seen.scl)) <= {2, SCL_VEGETATION, SCL_BARE, SCL_SNOW}
+    assert set(np.unique(seen.scl)) <= {2, *CLEAR_GROUND}
 
 
 def test_lakes_are_dark_and_classified_as_water(twin_spec):

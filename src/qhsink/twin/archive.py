@@ -178,7 +178,7 @@ def _write_archive(
     area = shapely.union_all([shape for _, shape in recipe.regions])
     area = area.simplify(100.0).buffer(spec.buffer_m, quad_segs=4)
     terrain = Terrain(crs, recipe.lakes, spec.shore_m)
-    world = spec.build_world(recipe.seed)
+    world = spec.build_world(recipe.seed, recipe.year)
     granules = granules_over(area, crs, pixel_size=recipe.pixel_size_m)
     skies = lights(spec, seed=recipe.seed, year=recipe.year)
     total = len(granules) * len(spec.passes) + len(recipe.regions)
@@ -211,9 +211,15 @@ def _write_archive(
             pool.shutdown(cancel_futures=True)
             raise
     _write_catalog(aside, items, recipe)
+    truth.write_events(aside / "truth" / "events.gpkg", world, recipe.regions, crs)
     _write_json(
         aside / "truth" / "truth.json",
-        {"provenance": PROVENANCE, "legend": truth.legend(), "regions": means},
+        {
+            "provenance": PROVENANCE,
+            "year": recipe.year,
+            "legend": truth.legend(),
+            "regions": means,
+        },
     )
     return {
         "granules": sorted(granule.name for granule, _ in granules),
@@ -234,7 +240,7 @@ def _write_truth(
         name,
         shape,
         terrain=terrain,
-        world=recipe.spec.build_world(recipe.seed),
+        world=recipe.spec.build_world(recipe.seed, recipe.year),
         pixel_size=recipe.pixel_size_m,
     )
     steps(f"truth of {name}")

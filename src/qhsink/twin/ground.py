@@ -12,7 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qhsink.twin.world import SHRUB, SPRUCE, World
+from qhsink.twin.vegetation import (
+    AGB_FOREST,
+    AGB_GRASS,
+    CANOPY_COVER,
+    FVC,
+    GROWING_STOCK,
+    LAI,
+    SHRUB_COVER,
+    fill_truth,
+)
+from qhsink.twin.world import PEAK, Landscape, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +30,13 @@ class Ground:
     """The truth at n places on a date; arrays of shape (n,)."""
 
     ecosystem: NDArray[np.uint8]
-    """One of ``qhsink.twin.world.ECOSYSTEMS``."""
+    """One of ``qhsink.twin.classes.ECOSYSTEMS``."""
     elevation: NDArray[np.float32]
     """Height [m]."""
     fvc: NDArray[np.float32]
     """Green cover of all layers seen from above, 0..1."""
     canopy_cover: NDArray[np.float32]
-    """Tree crown cover, 0..1."""
+    """Tree crown cover, 0..1; leafless crowns count."""
     shrub_cover: NDArray[np.float32]
     """Shrub crown cover, 0..1."""
     lai: NDArray[np.float32]
@@ -50,6 +60,9 @@ def truth_at(
 ) -> Ground:
     """Return the truth at places: at the peak of ``year``, or on ``date``.
 
+    Without either, at the peak of the world's own year. Snow that falls on a date is
+    weather, not truth: it does not count here.
+
     Parameters
     ----------
     world : World
@@ -57,29 +70,41 @@ def truth_at(
     x, y : float64 arrays of shape (n,)
         Grid coordinates [m].
     year : int, optional
-        Year whose peak season (1 August) is meant.
+        Year whose peak season is meant: full growth, and the events until 1 August.
     date : datetime.date, optional
         The day instead.
     shore : uint8 array of shape (n,), optional
         2 in a real lake, 1 on its shore, 0 elsewhere; no lakes by default.
     """
-    _ = year, date
+    of_year = date.year if date is not None else year
     where = np.zeros(x.size, dtype=np.uint8) if shore is None else shore
-    land = world.at(x, y, where)
-    lai = -2.0 * np.log1p(-land.fvc_peak)
-    grassy = land.fvc_peak - land.canopy
+    land = (world if of_year is None else world.in_year(of_year)).at(x, y, where)
+    day = PEAK if date is None else float(date.timetuple().tm_yday)
+    return ground_on(land, day)
+
+
+def ground_on(land: Landscape, day: float = PEAK) -> Ground:
+    """Return the truth of a landscape on a day of its year, by default at its peak."""
+    rows = np.empty((7, land.potential.size), dtype=np.float32)
+    kinds = np.empty(land.potential.size, dtype=np.uint8)
+    fill_truth(
+        land.rules,
+        day,
+        land.elevation,
+        land.potential,
+        land.event,
+        land.layers,
+        kinds,
+        rows,
+    )
     return Ground(
-        ecosystem=land.ecosystem,
+        ecosystem=kinds,
         elevation=land.elevation,
-        fvc=land.fvc_peak,
-        canopy_cover=land.canopy,
-        shrub_cover=np.where(land.ecosystem == SHRUB, 0.6 * land.fvc_peak, 0.0).astype(
-            np.float32
-        ),
-        lai=lai.astype(np.float32),
-        agb_grass=(-66.0 * np.log1p(-grassy)).astype(np.float32),
-        agb_forest=(180.0 * land.canopy).astype(np.float32),
-        growing_stock=np.where(
-            land.ecosystem == SPRUCE, 180.0 * land.canopy / (0.342 * 1.734), 0.0
-        ).astype(np.float32),
+        fvc=rows[FVC],
+        canopy_cover=rows[CANOPY_COVER],
+        shrub_cover=rows[SHRUB_COVER],
+        lai=rows[LAI],
+        agb_grass=rows[AGB_GRASS],
+        agb_forest=rows[AGB_FOREST],
+        growing_stock=rows[GROWING_STOCK],
     )

@@ -1,26 +1,76 @@
-"""The truth beside the archive: maps on the analysis grid and region means.
+"""The truth beside the archive: maps on the analysis grid, region means, events.
 
-For judging estimates only: nothing in the pipeline may read it.
+For judging estimates only: nothing in the pipeline may read it. What is true is
+decided in ``qhsink.twin.ground``.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import geopandas as gpd
 import numpy as np
+import pyogrio
+import rasterio
 from affine import Affine
+from numpy.typing import NDArray
 from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
-from qhsink.twin.scenes import Terrain, write_cog
-from qhsink.twin.world import ECOSYSTEMS, SNOW, WATER, World
+from qhsink.twin.classes import CODES, ECOSYSTEMS, GRASSLAND, SNOW, WATER
+from qhsink.twin.ground import Ground, ground_on
+from qhsink.twin.scenes import COG_OPTIONS, Terrain
+from qhsink.twin.world import World
 
-NODATA = -1.0
-QUANTUM = 1024.0
-"""Cover is kept in steps of 1/1024: finer than it means, and half the bytes."""
-_ROWS = 256
+_ROWS = 128
+MONTHS = (5, 6, 7, 8, 9)
+"""Months whose 15th has a map of cover."""
+
+
+class Layer(NamedTuple):
+    """How one map of the truth is kept."""
+
+    field: str
+    """Field of ``Ground``."""
+    scale: float
+    """Value of one digital number."""
+    dtype: str
+    unit: str
+    meaning: str
+
+    @property
+    def nodata(self) -> int:
+        """The largest number says: outside the region."""
+        return 0 if self.dtype == "uint8" and self.scale == 1.0 else self.top
+
+    @property
+    def top(self) -> int:
+        """Return the largest digital number."""
+        return int(np.iinfo(self.dtype).max)
+
+
+LAYERS = {
+    "fvc_peak": Layer("fvc", 0.0005, "uint16", "1", "green cover at the peak"),
+    "canopy_cover": Layer("canopy_cover", 0.001, "uint16", "1", "tree crown cover"),
+    "shrub_cover": Layer("shrub_cover", 0.001, "uint16", "1", "shrub crown cover"),
+    "lai": Layer("lai", 0.005, "uint16", "m2 m-2", "green leaf area at the peak"),
+    "agb_grass": Layer(
+        "agb_grass", 0.5, "uint16", "g DM m-2", "living herbs at the peak"
+    ),
+    "agb_forest": Layer("agb_forest", 0.05, "uint16", "Mg DM ha-1", "trees"),
+    "growing_stock": Layer(
+        "growing_stock", 0.05, "uint16", "m3 ha-1", "stems of arbor forest"
+    ),
+    "elevation": Layer("elevation", 1.0, "uint16", "m", "height"),
+    "ecosystem": Layer("ecosystem", 1.0, "uint8", "code", "class at the peak"),
+}
+"""Maps at the year's peak season, by file name."""
+
+MONTHLY = Layer("fvc", 0.005, "uint8", "1", "green cover on the 15th of the month")
 
 
 def write_truth(
@@ -52,6 +102,23 @@ def write_truth(
     dict
         Means over the pixels whose centre lies in the region.
     """
+    inside, transform = _lattice(geometry, pixel_size)
+    numbers = _survey(inside, transform, terrain=terrain, world=world)
+    place = folder / region_id
+    place.mkdir(parents=True)
+    crs = terrain.crs.to_wkt()
+    for name, (layer, values) in numbers.items():
+        raster = np.full(inside.shape, layer.nodata, dtype=layer.dtype)
+        raster[inside] = values
+        _write(place / f"{name}.tif", raster, layer, transform, crs)
+    found = {name: values * layer.scale for name, (layer, values) in numbers.items()}
+    return _means(found, pixel_size)
+
+
+def _lattice(
+    geometry: BaseGeometry, pixel_size: float
+) -> tuple[NDArray[np.bool_], Affine]:
+    """Return which pixels lie in a region, and their transform on the grid."""
     left, bottom, right, top = geometry.bounds
     column, row = math.floor(left / pixel_size), math.ceil(top / pixel_size)
     shape = (
@@ -64,74 +131,153 @@ def write_truth(
     inside = rasterize(
         [(geometry, 1)], out_shape=shape, transform=transform, dtype="uint8"
     )
-    shore = terrain.shore(shape, transform, terrain.crs)
-    cover = np.full(shape, NODATA, dtype=np.float32)
-    canopy = np.full(shape, NODATA, dtype=np.float32)
-    kind = np.zeros(shape, dtype=np.uint8)
-    for first in range(0, shape[0], _ROWS):  # bounded memory, whatever the region
+    return inside == 1, transform
+
+
+def _survey(
+    inside: NDArray[np.bool_], transform: Affine, *, terrain: Terrain, world: World
+) -> dict[str, tuple[Layer, NDArray[Any]]]:
+    """Return digital numbers of every map at the pixels inside, in row order."""
+    kept: dict[str, list[NDArray[Any]]] = {}
+    layers = LAYERS | {f"fvc_{month:02d}": MONTHLY for month in MONTHS}
+    shore = terrain.shore(inside.shape, transform, terrain.crs)
+    for first in range(0, inside.shape[0], _ROWS):  # bounded memory
         part = slice(first, first + _ROWS)
         rows, columns = np.nonzero(inside[part])
-        x = np.asarray(transform.c + (columns + 0.5) * pixel_size, dtype=np.float64)
+        x = np.asarray(transform.c + (columns + 0.5) * transform.a, dtype=np.float64)
         y = np.asarray(
-            transform.f - (rows + first + 0.5) * pixel_size, dtype=np.float64
+            transform.f + (rows + first + 0.5) * transform.e, dtype=np.float64
         )
         land = world.at(x, y, shore[part][rows, columns])
-        cover[part][rows, columns] = np.round(land.fvc_peak * QUANTUM) / QUANTUM
-        canopy[part][rows, columns] = np.round(land.canopy * QUANTUM) / QUANTUM
-        kind[part][rows, columns] = land.ecosystem
-    place = folder / region_id
-    place.mkdir(parents=True)
-    crs = terrain.crs.to_wkt()
-    for name, values, nodata, predictor in (
-        ("fvc_peak", cover, NODATA, 3),
-        ("canopy_cover", canopy, NODATA, 3),
-        ("ecosystem", kind, 0, 2),
-    ):
-        write_cog(
-            place / f"{name}.tif",
-            values,
-            transform=transform,
+        peak = ground_on(land)
+        for name, layer in LAYERS.items():
+            kept.setdefault(name, []).append(_numbers(peak, layer))
+        for month in MONTHS:
+            day = dt.date(world.year, month, 15).timetuple().tm_yday
+            then = _numbers(ground_on(land, float(day)), MONTHLY)
+            kept.setdefault(f"fvc_{month:02d}", []).append(then)
+    return {name: (layers[name], np.concatenate(v)) for name, v in kept.items()}
+
+
+def _numbers(ground: Ground, layer: Layer) -> NDArray[Any]:
+    """Return digital numbers of a field; the largest is kept for nodata."""
+    values = np.rint(getattr(ground, layer.field) / layer.scale)
+    numbers: NDArray[Any] = np.clip(values, 0, layer.top - 1).astype(layer.dtype)
+    return numbers
+
+
+def _write(
+    path: Path, raster: NDArray[Any], layer: Layer, transform: Affine, crs: str
+) -> None:
+    with (
+        rasterio.Env(GDAL_CACHEMAX=64),  # one per thread: rasterio's is thread-local
+        rasterio.open(
+            path,
+            "w",
+            **COG_OPTIONS,
+            height=raster.shape[0],
+            width=raster.shape[1],
+            count=1,
+            dtype=raster.dtype,
             crs=crs,
-            nodata=nodata,
-            predictor=predictor,
+            transform=transform,
+            nodata=layer.nodata,
+        ) as file,
+    ):
+        file.scales = (layer.scale,)
+        file.units = (layer.unit,)
+        file.write(raster, 1)
+
+
+def write_events(
+    path: Path, world: World, regions: Sequence[tuple[str, BaseGeometry]], crs: Any
+) -> None:
+    """Write the events that meet the regions as a GeoPackage in grid coordinates."""
+    found: dict[tuple[float, ...], dict[str, Any]] = {}
+    for name, shape in regions:
+        for event in world.events_over(shape.bounds):
+            if not event.outline.intersects(shape):
+                continue
+            row = found.setdefault(
+                event.outline.bounds,
+                {
+                    "kind": event.kind,
+                    "kind_zh": event.kind_zh,
+                    "date": event.date.isoformat(),
+                    "severity": event.severity,
+                    "area_ha": round(event.outline.area / 1e4, 2),
+                    "regions": [],
+                    "geometry": event.outline,
+                },
+            )
+            row["regions"].append(name)
+    rows = [found[key] | {"regions": " ".join(found[key]["regions"])} for key in found]
+    columns = ["kind", "kind_zh", "date", "severity", "area_ha", "regions", "geometry"]
+    table = gpd.GeoDataFrame(rows, columns=columns, geometry="geometry", crs=crs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # GeoPackage stamps the time of writing: the archive follows from the seed alone.
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "2000-01-01T00:00:00.000Z"})
+    try:
+        table.to_file(
+            path,
+            layer="events",
+            driver="GPKG",
+            engine="pyogrio",
+            geometry_type="Polygon",
         )
-    return _means(cover, canopy, kind, pixel_size)
+    finally:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
-def _means(
-    cover: np.ndarray[Any, Any],
-    canopy: np.ndarray[Any, Any],
-    kind: np.ndarray[Any, Any],
-    pixel_size: float,
-) -> dict[str, Any]:
-    inside = kind > 0
-    land = inside & (kind != WATER)
-    green = land & (kind != SNOW)
+def _means(found: dict[str, NDArray[Any]], pixel_size: float) -> dict[str, Any]:
+    kind = found["ecosystem"].astype(np.uint8)
+    land = kind != WATER
+    everywhere = np.ones(kind.size, dtype=np.bool_)
     hectares = pixel_size**2 / 10_000.0
-    areas = np.bincount(kind[inside], minlength=max(ECOSYSTEMS) + 1) * hectares
+    areas = np.bincount(kind, minlength=CODES) * hectares
+    cover = found["fvc_peak"]
+    totals = {
+        "agb_grass_t": found["agb_grass"].sum() * hectares * 0.01,
+        "agb_forest_t": found["agb_forest"].sum() * hectares,
+        "growing_stock_m3": found["growing_stock"].sum() * hectares,
+    }
     return {
-        "area_ha": round(float(inside.sum()) * hectares, 2),
-        "fvc_peak_mean": _mean(cover, inside),
+        "area_ha": round(kind.size * hectares, 2),
+        "fvc_peak_mean": _mean(cover, everywhere),
         "fvc_peak_mean_without_water": _mean(cover, land),
-        "fvc_peak_mean_without_water_and_ice": _mean(cover, green),
-        "canopy_cover_mean": _mean(canopy, inside),
+        "fvc_peak_mean_without_water_and_ice": _mean(cover, land & (kind != SNOW)),
+        "fvc_peak_mean_grassland": _mean(cover, np.isin(kind, GRASSLAND)),
+        "canopy_cover_mean": _mean(found["canopy_cover"], everywhere),
+        "shrub_cover_mean": _mean(found["shrub_cover"], everywhere),
+        "lai_mean": _mean(found["lai"], everywhere),
+        "agb_grass_mean_grassland": _mean(found["agb_grass"], np.isin(kind, GRASSLAND)),
+        **{name: round(float(total), 2) for name, total in totals.items()},
         "ecosystem_ha": {
             ECOSYSTEMS[code][0]: round(float(areas[code]), 2) for code in ECOSYSTEMS
         },
     }
 
 
-def _mean(values: np.ndarray[Any, Any], where: np.ndarray[Any, Any]) -> float | None:
+def _mean(values: NDArray[Any], where: NDArray[np.bool_]) -> float | None:
     return (
         round(float(values[where].mean(dtype=np.float64)), 6) if where.any() else None
     )
 
 
 def legend() -> dict[str, Any]:
-    """Return what the numbers in the truth's maps mean."""
+    """Return what the maps hold and what their numbers mean."""
+    layers = LAYERS | {f"fvc_{month:02d}": MONTHLY for month in MONTHS}
     return {
-        "fvc_peak": "fractional green cover at the peak of the season, 0..1",
-        "canopy_cover": "tree crown cover, 0..1",
+        "layers": {
+            name: {
+                "meaning": layer.meaning,
+                "unit": layer.unit,
+                "scale": layer.scale,
+                "nodata": layer.nodata,
+            }
+            for name, layer in layers.items()
+        },
+        "events": "events.gpkg: from its date on the pixels inside show an event",
         "ecosystem": {
             str(code): {"en": english, "zh": chinese}
             for code, (english, chinese) in ECOSYSTEMS.items()
