@@ -28,7 +28,13 @@ from typing import (
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from qhsink.domain.carbon import Band, DeductionSchedule, Factor, FactorTable
+from qhsink.domain.carbon import (
+    Band,
+    DeductionSchedule,
+    Factor,
+    FactorChoice,
+    FactorTable,
+)
 from qhsink.domain.errors import BadInput, ConfigError
 from qhsink.domain.estimate import Target
 from qhsink.domain.indicator import (
@@ -299,26 +305,37 @@ def load_indicators(project: Path) -> Mapping[str, Indicator]:
     )
 
 
-def load_factors(project: Path) -> FactorTable:
+def load_factors(project: Path, *, file: Path | None = None) -> FactorTable:
     """Return the conversion factors of ``config/factors.toml``."""
-    table = read_toml(project / "config" / "factors.toml")
+    table = read_toml(file or project / "config" / "factors.toml")
     factors = _parse_nouns(Factor, table, "factor", where="factors.toml")
     return FactorTable(tuple(_by_id(factors, where="factors.toml").values()))
 
 
-def load_bands(project: Path) -> tuple[Band, ...]:
+def load_bands(project: Path, *, file: Path | None = None) -> tuple[Band, ...]:
     """Return the plausibility bands of ``config/factors.toml``."""
-    table = read_toml(project / "config" / "factors.toml")
+    table = read_toml(file or project / "config" / "factors.toml")
     return _parse_nouns(Band, table, "band", where="factors.toml")
 
 
-def load_deductions(project: Path) -> Mapping[str, DeductionSchedule]:
+def load_deductions(
+    project: Path, *, file: Path | None = None
+) -> Mapping[str, DeductionSchedule]:
     """Return the deduction schedules of ``config/factors.toml`` by id."""
-    table = read_toml(project / "config" / "factors.toml")
+    table = read_toml(file or project / "config" / "factors.toml")
     schedules = _parse_nouns(
         DeductionSchedule, table, "deduction", where="factors.toml"
     )
     return _by_id(schedules, where="factors.toml")
+
+
+def load_factor_choices(
+    project: Path, *, file: Path | None = None
+) -> Mapping[str, FactorChoice]:
+    """Return which factors each ecosystem uses, by ecosystem."""
+    table = read_toml(file or project / "config" / "factors.toml")
+    choices = _parse_nouns(FactorChoice, table, "recipe", where="factors.toml")
+    return _by_id(choices, where="factors.toml")
 
 
 def load_official(project: Path) -> tuple[OfficialStatistic, ...]:

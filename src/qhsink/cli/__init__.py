@@ -24,6 +24,7 @@ COMMANDS = {
     "models": "qhsink.cli.train:models",
     "sample": "qhsink.cli.sample:sample",
     "estimate": "qhsink.cli.estimate:estimate",
+    "carbon": "qhsink.cli.carbon:carbon",
 }
 """Command name to ``module:object``; a command whose module is absent is not listed."""
 

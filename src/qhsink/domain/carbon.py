@@ -129,6 +129,24 @@ class FactorTable:
 
 
 @dataclass(frozen=True, slots=True)
+class FactorChoice:
+    """Which factors make an ecosystem's carbon: ids of ``config/factors.toml``."""
+
+    id: str
+    """Ecosystem or species group."""
+    group: Literal["tree", "shrub", "grass"]
+    """Which plausibility bands hold for it."""
+    carbon_fraction: str
+    """Carbon fraction of dry matter."""
+    root_shoot: str | None = None
+    """Root:shoot ratio, for the biomass route; None where none is known."""
+    volume_line: tuple[str, str] | None = None
+    """Slope and intercept of B = aV + b, for the growing-stock route."""
+    soil: str | None = None
+    """Soil carbon density; None where none is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stock:
     """Mass of one or more pools of one ecosystem; pools not named are not in it."""
 
