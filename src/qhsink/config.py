@@ -48,6 +48,9 @@ from qhsink.grid import Grid, named_crs
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+READS = "reads"
+"""The table of ``config/sources.toml`` that is no source."""
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -193,8 +196,15 @@ class SourceConfig(_Section):
     """Item ids left out: their metadata or files are known to be wrong."""
     run_config: str = "monitor.toml"
     """Run configuration that goes with it, in ``config/``."""
-    note: str = ""
-    """What a user should know."""
+    token_url: str = ""
+    """Where an address is signed, with ``{account}`` and ``{container}`` to be filled
+    in from it; empty when addresses need no signature."""
+    bearer_env: str = ""
+    """Environment variable with an access token; empty when none is needed."""
+    key_hosts: tuple[str, ...] = ()
+    """Hosts that get the signature or the token; ``.example.org`` for all below it."""
+    alternate: str = ""
+    """Name of the alternate address that is read (``alternate`` of an asset)."""
     cloud_project: str = ""
     """Earth Engine: Google Cloud project; ``EARTHENGINE_PROJECT`` when empty."""
     deadline_s: Annotated[float, Field(gt=0)] = 300.0
@@ -203,6 +213,32 @@ class SourceConfig(_Section):
     """Earth Engine: requests at once in one process; a project may have 40."""
     cloud_score: Annotated[float, Field(ge=0, le=1)] = 0.60
     """Earth Engine: Cloud Score+ ``cs_cdf`` below which a pixel is cloud; 0: unused."""
+    note: str = ""
+    """What a user should know."""
+
+
+class ReadConfig(_Section):
+    """Bounds on reading over a network; none changes a result."""
+
+    concurrent: Annotated[int, Field(ge=1, le=64)] = 16
+    """Requests under way at once in one process."""
+    tries: Annotated[int, Field(ge=1, le=20)] = 5
+    """Tries per request."""
+    backoff_s: Annotated[float, Field(gt=0)] = 0.5
+    """Pause before the second try; doubled for each one more [s]."""
+    connect_s: Annotated[float, Field(gt=0)] = 10.0
+    """Longest wait for a connection [s]."""
+    idle_s: Annotated[float, Field(gt=0)] = 30.0
+    """Longest silence of a server [s]."""
+    total_s: Annotated[float, Field(gt=0)] = 300.0
+    """Longest time on the network for one file of one tile, tries and all [s]."""
+    page_kb: Annotated[int, Field(ge=16, le=4096)] = 256
+    """Size of the pages that reads are kept in [KiB]."""
+    request_kb: Annotated[int, Field(ge=16, le=16384)] = 1024
+    """Neighbouring pages are asked for together up to this [KiB]."""
+    whole_mb: Annotated[float, Field(ge=0)] = 8.0
+    """Files up to this size whose checksum is known are read whole and checked before
+    use; larger ones once all of their pages have been read [MB]."""
 
 
 class Settings(_Section):
@@ -214,6 +250,8 @@ class Settings(_Section):
     """Artifact store."""
     workers: Annotated[int, Field(ge=1)] = 2
     """Tiles computed at once."""
+    reads: ReadConfig = ReadConfig()
+    """Bounds on reading over a network."""
 
 
 def project_dir() -> Path:
@@ -240,7 +278,10 @@ def load_settings(*, store: Path | None = None, workers: int = 2) -> Settings:
     """Return the settings of this run; the store defaults to ``work/store``."""
     project = project_dir()
     return Settings(
-        project=project, store=store or project / "work" / "store", workers=workers
+        project=project,
+        store=store or project / "work" / "store",
+        workers=workers,
+        reads=load_reads(project),
     )
 
 
@@ -282,7 +323,14 @@ def load_sources(project: Path) -> dict[str, SourceConfig]:
     return {
         name: parse_section(SourceConfig, entry, where=f"sources.toml [{name}]")
         for name, entry in table.items()
+        if name != READS
     }
+
+
+def load_reads(project: Path) -> ReadConfig:
+    """Return the bounds on reading, ``[reads]`` of ``config/sources.toml``."""
+    table = read_toml(project / "config" / "sources.toml").get(READS, {})
+    return parse_section(ReadConfig, table, where=f"sources.toml [{READS}]")
 
 
 def load_targets(project: Path) -> tuple[Target, ...]:

@@ -32,6 +32,11 @@ class BandFile:
     """Digital number that means no observation."""
     checksum: str | None = None
     """Multihash from the catalogue (``file:checksum``), where given."""
+    size: int | None = None
+    """Size from the catalogue (``file:size``) or the server [bytes], where known."""
+    stamp: str | None = None
+    """The server's version (ETag or time of change) when the scene was pinned; None
+    for a local file, one with a checksum, or one whose server did not say."""
 
 
 @dataclass(frozen=True, slots=True)

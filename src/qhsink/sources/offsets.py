@@ -348,7 +348,9 @@ def _files(
     def file(band: str, factor: float, shift: float, nodata: int) -> BandFile:
         asset = assets[band]
         checksum = asset.get("file:checksum", asset.get("checksum:multihash"))
-        return BandFile(band, asset["href"], factor, shift, nodata, checksum)
+        size = asset.get("file:size")
+        known = None if size is None else int(size)
+        return BandFile(band, asset["href"], factor, shift, nodata, checksum, known)
 
     bands = tuple(file(band, scale, offset, 0) for band in BANDS)
     return (*bands, file("mask", 1.0, 0.0, mask_fill))

@@ -23,6 +23,8 @@ from rasterio.enums import Resampling
 from qhsink.domain.errors import SourceError
 from qhsink.domain.scene import BandFile, Scene
 from qhsink.imagery.kernels import gather
+from qhsink.sources.remote import Archive, plain_archive
+from qhsink.sources.transfer import TransferFault, host_of, is_remote
 
 GDAL_CACHE_MB = 64
 """GDAL takes 5 % of memory for its block cache by default; this costs no speed."""
@@ -40,14 +42,11 @@ KNOT_PX = 16
 
 @contextmanager
 def bounded_gdal() -> Iterator[None]:
-    """Run with a bounded block cache, one thread, and retries on a busy server."""
+    """Run with a bounded block cache and one thread; remote bytes come by Python."""
     with rasterio.Env(
         GDAL_CACHEMAX=GDAL_CACHE_MB,
         GDAL_NUM_THREADS="1",
         GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR",
-        GDAL_HTTP_MAX_RETRY="5",
-        GDAL_HTTP_RETRY_DELAY="0.5",
-        GDAL_HTTP_TIMEOUT="60",
     ):
         yield
 
@@ -64,7 +63,12 @@ def crs_text(geobox: GeoBox) -> str:
 
 
 def read_numbers(
-    scene: Scene, file: BandFile, geobox: GeoBox, *, averaged: bool
+    scene: Scene,
+    file: BandFile,
+    geobox: GeoBox,
+    *,
+    averaged: bool,
+    archive: Archive | None = None,
 ) -> NDArray[np.uint16] | None:
     """Return a file's numbers on ``geobox``; None when it does not reach it.
 
@@ -76,6 +80,8 @@ def read_numbers(
         Lattice of shape (y, x).
     averaged : bool
         True for reflectance, which coarser lattices average; False for masks.
+    archive : Archive, optional
+        How remote files are reached; ``plain_archive`` when not given.
 
     Returns
     -------
@@ -87,8 +93,9 @@ def read_numbers(
     SourceError
         When the file is not one band of digital numbers, or cannot be read whole.
     """
+    reach = archive or plain_archive()
     try:
-        with rasterio.open(file.href, sharing=False) as source:
+        with reach.raster(file) as source:
             _check_kind(source, scene, file)
             plan = compute_reproject_roi(rio_geobox(source), geobox)
             if roi_is_empty(plan.roi_src) or roi_is_empty(plan.roi_dst):
@@ -96,18 +103,26 @@ def read_numbers(
             level = _overview(source, file, plan) if averaged else None
             if level is None:
                 return _place(source, file, geobox, plan, averaged=averaged)
-        with rasterio.open(file.href, sharing=False, overview_level=level) as source:
+        with reach.raster(file, overview_level=level) as source:
             plan = compute_reproject_roi(rio_geobox(source), geobox)
             return _place(source, file, geobox, plan, averaged=averaged)
+    except TransferFault as fault:
+        raise unread(scene, file, str(fault)) from fault
     except rasterio.errors.RasterioError as error:
         cause = " ".join(str(error.__cause__ or error).split())
-        raise SourceError(
-            f"scene {scene.item_id}: {file.band} cannot be read from {file.href} "
-            f"({cause})",
-            expected="a whole raster file",
-            remedy="Fetch the file again; a scene that cannot be read is never "
-            "taken as empty.",
-        ) from error
+        raise unread(scene, file, cause) from error
+
+
+def unread(scene: Scene, file: BandFile, cause: str) -> SourceError:
+    """Return the error of a file that cannot be read, with scene, band and host."""
+    where = f"host {host_of(file.href)}, " if is_remote(file.href) else ""
+    return SourceError(
+        f"scene {scene.item_id}: {file.band} cannot be read from {where}{file.href} "
+        f"({cause})",
+        expected="a whole raster file",
+        remedy="Run again when the source answers, or fetch the file again; a scene "
+        "that cannot be read is never taken as empty.",
+    )
 
 
 def _check_kind(source: rasterio.DatasetReader, scene: Scene, file: BandFile) -> None:

@@ -7,7 +7,7 @@ scene is pinned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from qhsink.domain.errors import SourceError
-from qhsink.domain.scene import BANDS, MaskKind, Scene
+from qhsink.domain.scene import BANDS, BandFile, MaskKind, Scene
 from qhsink.imagery.kernels import rescale_into
 from qhsink.imagery.masking import (
     NEVER,
@@ -35,7 +35,12 @@ from qhsink.imagery.masking import (
 from qhsink.imagery.offset_guard import SceneLevel
 from qhsink.sources.earthengine_products import is_on_earthengine
 from qhsink.sources.rasters import bounded_gdal, crs_text, read_numbers
+from qhsink.sources.remote import Archive, plain_archive
 from qhsink.sources.stac import BBox, solar_day, touches
+from qhsink.sources.transfer import is_remote
+
+DAYS_AT_ONCE = 3
+"""Days of a window read at the same time from a remote archive."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +59,9 @@ class WindowStack:
     """Which rule reads ``mask``."""
 
 
-def read_window(scenes: Sequence[Scene], geobox: GeoBox) -> WindowStack:
+def read_window(
+    scenes: Sequence[Scene], geobox: GeoBox, archive: Archive | None = None
+) -> WindowStack:
     """Return the observations of ``scenes`` on ``geobox``.
 
     Parameters
@@ -63,6 +70,8 @@ def read_window(scenes: Sequence[Scene], geobox: GeoBox) -> WindowStack:
         Of one mask kind. Those that do not touch the window are not opened.
     geobox : GeoBox
         Lattice of shape (y, x).
+    archive : Archive, optional
+        How remote files are reached and what was read is kept.
 
     Returns
     -------
@@ -112,9 +121,16 @@ def read_window(scenes: Sequence[Scene], geobox: GeoBox) -> WindowStack:
 
         read_image_days([group for _, group in days], geobox, reflectance, mask)
         return WindowStack(reflectance, mask, tuple(d for d, _ in days), ids, kind)
-    with bounded_gdal():
-        for layer, group in enumerate(days):
-            _read_day(group[1], geobox, reflectance[layer], mask[layer])
+
+    def fill(layer: int) -> None:
+        with bounded_gdal():
+            _read_day(days[layer][1], geobox, reflectance[layer], mask[layer], archive)
+
+    reach = archive or plain_archive()
+    remote = any(is_remote(scene.file("mask").href) for scene in touching)
+    layers = range(len(days))
+    for _ in reach.each(fill, layers, at_once=DAYS_AT_ONCE if remote else 1):
+        pass
     return WindowStack(reflectance, mask, tuple(d for d, _ in days), ids, kind)
 
 
@@ -124,6 +140,7 @@ def scene_levels(
     rules: MaskRules,
     *,
     dark_percentile: float,
+    archive: Archive | None = None,
 ) -> tuple[SceneLevel, ...]:
     """Return the levels that ``find_shifted`` compares, one per scene.
 
@@ -137,6 +154,8 @@ def scene_levels(
         With the pixel size of ``geobox``.
     dark_percentile : float
         Percentile of red taken as the dark level [%].
+    archive : Archive, optional
+        How remote files are reached.
 
     Notes
     -----
@@ -144,7 +163,7 @@ def scene_levels(
     """
     levels = []
     for scene in scenes:
-        stack = read_window([scene], geobox)
+        stack = read_window([scene], geobox, archive)
         seen = classify_observations(
             stack.reflectance, stack.mask, stack.mask_kind, rules
         )
@@ -271,12 +290,15 @@ def _read_day(
     geobox: GeoBox,
     reflectance: NDArray[np.int16],
     mask: NDArray[np.uint16],
+    archive: Archive | None,
 ) -> None:
     """Fill one day's layers, each pixel whole from the scene that ranks best."""
     best = np.full(geobox.shape, NEVER, dtype=np.uint8)
     mask[:] = scenes[0].file("mask").nodata
     for scene in scenes:
-        seen = read_numbers(scene, scene.file("mask"), geobox, averaged=False)
+        seen = read_numbers(
+            scene, scene.file("mask"), geobox, averaged=False, archive=archive
+        )
         if seen is None:
             continue
         rank = quality_rank(seen, scene.mask_kind)
@@ -285,10 +307,23 @@ def _read_day(
             continue
         np.copyto(mask, seen, where=take)
         np.copyto(best, rank, where=take)
-        for layer, band in zip(reflectance, BANDS, strict=True):
+        files = [scene.file(band) for band in BANDS]
+        found = _read_bands(scene, files, geobox, archive)
+        for layer, file, numbers in zip(reflectance, files, found, strict=True):
             layer[take] = NODATA
-            file = scene.file(band)
-            numbers = read_numbers(scene, file, geobox, averaged=True)
             if numbers is not None:
                 gain, bias = file.scale * SCALE, file.offset * SCALE
                 rescale_into(numbers, take, file.nodata, gain, bias, layer)
+
+
+def _read_bands(
+    scene: Scene, files: Sequence[BandFile], geobox: GeoBox, archive: Archive | None
+) -> Iterator[NDArray[np.uint16] | None]:
+    """Yield the numbers of each file; remote ones are read at the same time."""
+
+    def read(file: BandFile) -> NDArray[np.uint16] | None:
+        with bounded_gdal():
+            return read_numbers(scene, file, geobox, averaged=True, archive=archive)
+
+    at_once = len(files) if is_remote(files[0].href) else 1
+    return (archive or plain_archive()).each(read, files, at_once=at_once)

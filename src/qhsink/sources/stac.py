@@ -7,8 +7,10 @@ does not know how numbers become reflectance (``offsets``).
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,11 +22,15 @@ import pystac_client
 from pystac_client.stac_api_io import StacApiIO
 from urllib3.util.retry import Retry
 
-from qhsink.config import SourceConfig
+from qhsink.config import ReadConfig, SourceConfig, load_reads
 from qhsink.domain.errors import SourceError
 from qhsink.domain.period import Period
 from qhsink.domain.scene import BandFile, Scene
+from qhsink.sources.keys import Keys, bearer
 from qhsink.sources.offsets import plain_item, read_facts, resolve_bands
+from qhsink.sources.transfer import Budget, Transfer, TransferFault, is_remote
+
+progress = logging.getLogger("qhsink.progress")
 
 BBox = tuple[float, float, float, float]
 
@@ -62,19 +68,84 @@ def pin_scenes(
         When the catalogue cannot be read, an item's metadata are broken or
         contradictory, or a file named by a static catalogue is not there.
     """
+    found = find_items(source, project=project, bbox=bbox, period=period)
+    scenes = _latest_processing([(_pin(doc, folder), doc) for doc, folder in found])
+    return stamped(scenes, source, project)
+
+
+def find_items(
+    source: SourceConfig, *, project: Path, bbox: BBox, period: Period
+) -> list[tuple[dict[str, Any], Path | None]]:
+    """Return the items that ``pin_scenes`` judges, each with the folder it lies in.
+
+    Parameters and errors are those of ``pin_scenes``; the folder is None for an API.
+    """
     docs = (
         _api_items(source, bbox=bbox, period=period)
         if source.kind == "api"
         else _static_items(_static_root(source, project), source.collections)
     )
-    pinned = [
-        (_pin(doc, folder), doc)
+    return [
+        (with_alternate(doc, source.alternate), folder)
         for doc, folder in docs
         if doc["id"] not in source.exclude
         and touches(_bbox(doc), bbox)
         and period.contains(solar_day(_acquired(doc), _centre(_bbox(doc))))
     ]
-    return _latest_processing(pinned)
+
+
+def with_alternate(doc: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the item with the alternate address ``name`` of each asset that has it.
+
+    Providers that keep files in S3 state an https address beside it (STAC extension
+    alternate-assets).
+    """
+    if not name:
+        return doc
+    assets = {
+        key: {**asset, "href": asset["alternate"][name]["href"]}
+        if name in asset.get("alternate", {})
+        else asset
+        for key, asset in doc["assets"].items()
+    }
+    return {**doc, "assets": assets}
+
+
+def stamped(
+    scenes: Sequence[Scene], source: SourceConfig, project: Path
+) -> tuple[Scene, ...]:
+    """Return the scenes with the server's version of each remote file.
+
+    A file with a checksum is pinned by it. Of any other the server is asked for
+    size and version, so that a file which changes between pin and read is noticed.
+    A server that does not answer leaves a file without: reading it will name it.
+    """
+    wanted = [
+        file
+        for scene in scenes
+        for file in scene.files
+        if file.checksum is None and is_remote(file.href)
+    ]
+    if not wanted:
+        return tuple(scenes)
+    reads = load_reads(project)
+    transfer = Transfer(reads, Keys([source]))
+    with ThreadPoolExecutor(reads.concurrent) as pool:
+        asked = pool.map(lambda file: _stamp(transfer, file, reads), wanted)
+        found = dict(zip((file.href for file in wanted), asked, strict=True))
+    return tuple(
+        replace(s, files=tuple(found.get(f.href, f) for f in s.files)) for s in scenes
+    )
+
+
+def _stamp(transfer: Transfer, file: BandFile, reads: ReadConfig) -> BandFile:
+    try:
+        with Budget(reads.total_s) as budget:
+            part = transfer.fetch(file.href, 0, 0, budget)
+    except TransferFault as fault:
+        progress.warning("%s is not pinned: %s", file.href, fault)
+        return file
+    return replace(file, size=file.size or part.size, stamp=part.stamp)
 
 
 def solar_day(acquired: datetime, longitude: float) -> date:
@@ -175,7 +246,9 @@ def _api_items(
     start, end = period.start - timedelta(days=1), period.end + timedelta(days=1)
     try:
         client = pystac_client.Client.open(
-            source.url, stac_io=StacApiIO(max_retries=retry, timeout=API_TIMEOUT)
+            source.url,
+            headers=bearer(source) if _is_key_host(source) else {},
+            stac_io=StacApiIO(max_retries=retry, timeout=API_TIMEOUT),
         )
         search = client.search(
             collections=list(source.collections) or None,
@@ -184,14 +257,24 @@ def _api_items(
             max_items=None,
         )
         docs = list(search.items_as_dicts())
-    except (pystac_client.exceptions.APIError, pystac.STACError, OSError) as error:
+    except (
+        pystac_client.exceptions.APIError,
+        pystac.STACError,
+        OSError,
+        json.JSONDecodeError,
+    ) as error:
+        cause = " ".join(str(error).split())[:200]
         raise SourceError(
-            f"STAC API {source.url}: {type(error).__name__} {error}",
+            f"STAC API {source.url}: {type(error).__name__} {cause}",
             expected="a STAC API that answers an item search",
             remedy="Check the address and the network, then run again.",
         ) from error
     for doc in docs:
         yield _checked(doc, source.url), None
+
+
+def _is_key_host(source: SourceConfig) -> bool:
+    return (urlparse(source.url).hostname or "") in source.key_hosts
 
 
 def _pin(doc: Mapping[str, Any], folder: Path | None) -> Scene:

@@ -27,6 +27,7 @@ from qhsink.domain.scene import Scene
 from qhsink.imagery.masking import MaskRules
 from qhsink.imagery.offset_guard import SceneLevel, find_shifted
 from qhsink.sources.reading import scene_levels
+from qhsink.sources.remote import open_archive
 from qhsink.steps.plan import RunPlan
 from qhsink.steps.tiles import scene_token
 from qhsink.store import Key, Store, code_version, make_key
@@ -93,7 +94,7 @@ def _level(
         if not read:
             return None
         try:
-            artifact = store.put(key, lambda folder: _write(scene, config, folder))
+            artifact = store.put(key, lambda f: _write(scene, config, settings, f))
         except SourceError as error:
             progress.warning("scene %s is not judged: %s", scene.item_id, error)
             return None
@@ -117,7 +118,9 @@ def _level_key(scene: Scene, config: RunConfig) -> Key:
     )
 
 
-def _write(scene: Scene, config: RunConfig, folder: Path) -> Mapping[str, Any]:
+def _write(
+    scene: Scene, config: RunConfig, settings: Settings, folder: Path
+) -> Mapping[str, Any]:
     geobox = _coarse_lattice(scene, config)
     rules = MaskRules(
         **config.masks.model_dump(), pixel_size_m=abs(float(geobox.affine.a))
@@ -127,6 +130,7 @@ def _write(scene: Scene, config: RunConfig, folder: Path) -> Mapping[str, Any]:
         geobox,
         rules,
         dark_percentile=config.offset_guard.dark_percentile,
+        archive=open_archive(settings),
     )
     content = {**dataclasses.asdict(level), "acquired": level.acquired.isoformat()}
     (folder / "level.json").write_text(json.dumps(content), encoding="utf-8")

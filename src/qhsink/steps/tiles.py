@@ -36,8 +36,10 @@ from qhsink.imagery.masking import MaskRules, classify_observations
 from qhsink.mapping.ensemble import Prediction, predict_composite
 from qhsink.registry import Model, load_model
 from qhsink.sources.reading import read_window
+from qhsink.sources.remote import open_archive
 from qhsink.steps.plan import TileJob
 from qhsink.steps.rasters import (
+    Resemblance,
     nothing_seen,
     read_composite,
     write_composite,
@@ -89,7 +91,12 @@ def tile_keys(job: TileJob, config: RunConfig, *, grid: Grid, model: Model) -> T
     )
     maps = make_key(
         "maps",
-        code=code_version("qhsink.mapping.ensemble", "qhsink.mapping.features"),
+        code=code_version(
+            "qhsink.mapping.ensemble",
+            "qhsink.mapping.features",
+            "qhsink.mapping.applicability",
+            "qhsink.mapping.nearest",
+        ),
         params={"tile": tile.name, "kind": job.kind},
         inputs={"composite": composite.digest, "model": model.digest},
     )
@@ -133,7 +140,7 @@ def compute_tile(job: TileJob, config: RunConfig, settings: Settings) -> TileOut
     model = _model(settings.project / "models", config.models.fvc)
     keys = tile_keys(job, config, grid=grid, model=model)
     name = grid.tile(job.col, job.row).name
-    work = _TileWork(job, config, grid, model, keys, Store(settings.store))
+    work = _TileWork(job, config, grid, model, keys, settings)
     try:
         with threadpool_limits(limits=1):
             made = work.run()
@@ -163,13 +170,15 @@ class _TileWork:
         grid: Grid,
         model: Model,
         keys: TileKeys,
-        store: Store,
+        settings: Settings,
     ) -> None:
         self.job, self.config, self.grid = job, config, grid
-        self.model, self.keys, self.store = model, keys, store
+        self.model, self.keys, self.store = model, keys, Store(settings.store)
+        self.archive = open_archive(settings)
         self.tile = grid.tile(job.col, job.row)
         self._composite: Composite | None = None
         self._prediction: Prediction | None = None
+        self._resemblance: Resemblance | None = None
 
     def run(self) -> tuple[str, ...]:
         """Make what is missing; return the steps made now."""
@@ -203,11 +212,25 @@ class _TileWork:
             )
         return self._prediction
 
+    def resemblance(self) -> Resemblance | None:
+        """Return how far predicted pixels resemble the training data, where known."""
+        fitted = self.model.applicability
+        if self._resemblance is None and fitted is not None:
+            self._resemblance = Resemblance(
+                *fitted.map_dissimilarity(
+                    self.model.ensemble.features,
+                    self.composite().reflectance,
+                    BANDS,
+                    self.prediction().index,
+                )
+            )
+        return self._resemblance
+
     def _make_composite(self) -> Composite:
         rules, choice = self.config.masks, self.config.composite
         if not self.job.scenes:
             return nothing_seen(self.tile.geobox)
-        stack = read_window(self.job.scenes, self.tile.geobox)
+        stack = read_window(self.job.scenes, self.tile.geobox, self.archive)
         mask_rules = MaskRules(**rules.model_dump(), pixel_size_m=self.grid.pixel_size)
         seen = classify_observations(
             stack.reflectance, stack.mask, stack.mask_kind, mask_rules
@@ -244,19 +267,28 @@ class _TileWork:
             self.composite(),
             prediction,
             folder,
+            resemblance=self.resemblance(),
             geobox=self.tile.geobox,
             block=self.grid.block_px,
             tags={"MODEL": self.model.id, "TILE": self.tile.name},
         )
         return {
             "valid_pixels": int(prediction.index.size),
+            "applicability": self.resemblance() is not None,
             "scenes": [scene.item_id for scene in self.job.scenes],
         }
 
     def _write_ledger(self, folder: Path) -> Mapping[str, Any]:
         composite, prediction = self.composite(), self.prediction()
+        alike = self.resemblance()
         water = (composite.flags & int(Flag.WATER)) != 0
-        tile_map = TileMap(self.tile.name, prediction.index, prediction.members, water)
+        tile_map = TileMap(
+            self.tile.name,
+            prediction.index,
+            prediction.members,
+            water,
+            is_inside=None if alike is None else alike.inside,
+        )
         fractions = {
             leaf: coverage(self.tile.geobox, shapely.from_wkb(wkb))
             for leaf, wkb in self.job.leaves
