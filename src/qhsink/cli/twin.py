@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from qhsink.cli.evaluate import evaluate
+
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
@@ -24,6 +26,9 @@ COARSE_M = 240.0
 @click.group()
 def twin() -> None:
     """Make simulated pixels with known truth, never taken for observed ones."""
+
+
+twin.add_command(evaluate)
 
 
 @twin.command()

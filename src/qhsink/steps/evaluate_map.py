@@ -1,0 +1,116 @@
+"""What is estimated from the map alone: as qhsink does, and as is commonly done.
+
+Plots are not known here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qhsink.estimation.ledger import RegionSums, mean_and_model_se
+from qhsink.estimation.model_based import ResidualCorrelation, model_variance
+from qhsink.steps.estimates import MODEL_ONLY
+from qhsink.steps.evaluate_places import Size, TrialSpec
+from qhsink.steps.evaluate_result import COVER, Result
+from qhsink.steps.evaluate_world import Site
+from qhsink.twin.campaign import Floats
+
+
+def filled(site: Site) -> Floats:
+    """Return the map with its gaps filled by its mean, shape (n,).
+
+    A constant is a prediction like any other: difference and regression stay design
+    unbiased over land that the satellite never saw.
+    """
+    seen = np.isfinite(site.predicted)
+    middle = float(site.predicted[seen].mean()) if seen.any() else 0.0
+    return np.where(seen, site.predicted, middle)
+
+
+def from_map(site: Site, trial: TrialSpec, rmse: float) -> Iterator[Result]:
+    """Yield the run's own estimates and what else is made from the map alone."""
+    for name, sums in site.sums.items():
+        whole = name.startswith("square-")
+        inside = np.ones(site.x.size, bool) if whole else site.part == name
+        if not is_land(inside, whole, trial):
+            continue
+        size: Size = "square" if whole else "part"
+        true, row = float(site.cover[inside].mean()), site.reported[name]
+        plain = Result(name, size, COVER, "model", 0, true, math.nan, math.nan, 0.0)
+        if row.estimate is None:
+            yield dataclasses.replace(plain, refusal=row.refusal or "refused")
+            continue
+        yield dataclasses.replace(
+            plain,
+            value=row.estimate.value,
+            se=row.estimate.se,
+            df=row.estimate.df,
+            flags=row.estimate.flags,
+        )
+        yield from _other_map_modes(plain, sums, trial, rmse)
+
+
+def is_land(inside: NDArray[np.bool_], whole: bool, trial: TrialSpec) -> bool:
+    """Whether a place has land enough to be judged; ``inside`` marks its land."""
+    pixels = (trial.square_m / trial.pixel_size_m) ** 2
+    least = trial.least_land_share * pixels / (1 if whole else trial.parts**2)
+    return bool(inside.sum() >= (2 if whole else least))
+
+
+def _other_map_modes(
+    plain: Result, sums: RegionSums, trial: TrialSpec, rmse: float
+) -> Iterator[Result]:
+    value, _, df = mean_and_model_se(sums)
+    pixel_ha = trial.pixel_size_m**2 / 10_000.0
+    spread = model_variance(
+        sums.member_means,
+        residual_sd=rmse,
+        spatial=ResidualCorrelation("exponential", trial.correlation_range_m),
+        area_m2=sums.land_ha * 10_000.0,
+        pixel_m2=trial.pixel_size_m**2,
+    )
+    yield dataclasses.replace(
+        plain,
+        mode="model + correlated residuals",
+        value=value,
+        se=spread.se,
+        df=df,
+        flags=(MODEL_ONLY,),
+    )
+    yield dataclasses.replace(
+        plain,
+        mode="naive: pixel mean, RMSE/√N",
+        value=value,
+        se=rmse / math.sqrt(sums.land_ha / pixel_ha),
+        df=math.inf,
+    )
+
+
+def map_of_all(
+    sites: Sequence[Site], trial: TrialSpec, rmse: float
+) -> Iterator[Result]:
+    """Yield the estimates over all squares together: ledger rows add up."""
+    wholes = [s.sums[f"square-{s.square.region}"] for s in sites]
+    if len(sites) < 2 or any(w.land_ha <= 0.0 for w in wholes):
+        return
+    sums = RegionSums(
+        land_ha=math.fsum(w.land_ha for w in wholes),
+        water_ha=math.fsum(w.water_ha for w in wholes),
+        unobserved_ha=math.fsum(w.unobserved_ha for w in wholes),
+        members_ha=np.sum([w.members_ha for w in wholes], axis=0),
+    )
+    true = float(np.concatenate([s.cover for s in sites]).mean())
+    value, se, df = mean_and_model_se(sums)
+    plain = Result(
+        "all", "all", COVER, "model", 0, true, value, se, df, flags=(MODEL_ONLY,)
+    )
+    yield plain
+    # One disc of the whole area would understate what lies in three places.
+    yield from (
+        row for row in _other_map_modes(plain, sums, trial, rmse) if "naive" in row.mode
+    )

@@ -1,0 +1,112 @@
+"""Where a trial of the intervals takes place: its parameters and its squares.
+
+Nothing is simulated or estimated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import shapely
+from pydantic import BaseModel, ConfigDict, Field
+from shapely.geometry.base import BaseGeometry
+
+from qhsink.config import parse_section, project_dir, read_toml
+from qhsink.domain.errors import BadInput
+from qhsink.grid import qinghai_albers
+from qhsink.regions.database import RegionDatabase, load_database
+from qhsink.twin.campaign import PlotRules
+from qhsink.twin.footprints import FootprintRules
+
+Size = Literal["part", "square", "all"]
+"""One sub-region, one square, or all squares of a world together."""
+
+Month = Annotated[str, Field(pattern=r"^\d{4}-\d\d$")]
+
+
+class TrialSpec(BaseModel):
+    """What is tried: ``config/evaluate.toml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    year: int
+    """Year of the scenes."""
+    month: Month
+    """Month that is run; it must end after the peak season."""
+    pixel_size_m: Annotated[float, Field(gt=0)]
+    """Pixel of archive and maps [m]."""
+    square_m: Annotated[float, Field(gt=0)]
+    """Edge of a square [m]."""
+    parts: Annotated[int, Field(ge=2)]
+    """Sub-regions along each edge."""
+    least_land_share: Annotated[float, Field(ge=0, le=1)]
+    """A sub-region with less land is left out."""
+    plots: Annotated[int, Field(ge=10)]
+    """Plots of each campaign in a square."""
+    least_per_stratum: Annotated[int, Field(ge=2)]
+    """Least plots in a stratum."""
+    bands: Annotated[int, Field(ge=1)]
+    """Strata by map value."""
+    correlation_range_m: Annotated[float, Field(gt=0)]
+    """Range of the residuals' exponential correlation [m]: assumed."""
+    lines: tuple[float, ...]
+    """Targets judged, as target minus truth."""
+    plots_rules: PlotRules
+    footprint_rules: FootprintRules
+
+
+def load_trial(path: Path | None = None) -> TrialSpec:
+    """Return the trial in ``path``, or in the project's ``config/evaluate.toml``."""
+    path = path or project_dir() / "config" / "evaluate.toml"
+    return parse_section(TrialSpec, read_toml(path), where=path.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """A square cut out of a real region."""
+
+    region: str
+    """Id of the real region."""
+    outline: BaseGeometry
+    """In grid coordinates."""
+    parts: tuple[tuple[str, BaseGeometry], ...]
+    """Sub-regions, by id."""
+
+
+def squares(regions: Sequence[str], trial: TrialSpec) -> tuple[Square, ...]:
+    """Return one square for each real region, on whole pixels."""
+    database = load_database(project_dir() / "aoi" / "qinghai.gpkg")
+    return tuple(_square(name, database, trial) for name in dict.fromkeys(regions))
+
+
+def _square(name: str, database: RegionDatabase, trial: TrialSpec) -> Square:
+    pixel = trial.pixel_size_m
+    step = trial.square_m / trial.parts
+    if step % pixel:
+        raise BadInput(
+            f"squares of {trial.square_m:g} m in {trial.parts} parts on pixels of "
+            f"{pixel:g} m",
+            expected="parts whose edge is a multiple of the pixel",
+            remedy="Change square_m, parts or pixel_size_m in config/evaluate.toml.",
+        )
+    middle = database.geometry(name, qinghai_albers()).representative_point()
+    left = round((middle.x - trial.square_m / 2.0) / pixel) * pixel
+    low = round((middle.y - trial.square_m / 2.0) / pixel) * pixel
+    parts = tuple(
+        (
+            f"{name}-r{row}c{col}",
+            shapely.box(
+                left + col * step,
+                low + row * step,
+                left + (col + 1) * step,
+                low + (row + 1) * step,
+            ),
+        )
+        for row in range(trial.parts)
+        for col in range(trial.parts)
+    )
+    whole = shapely.box(left, low, left + trial.square_m, low + trial.square_m)
+    return Square(name, whole, parts)

@@ -1,0 +1,107 @@
+"""One estimate beside its truth, and the verdicts it leads to.
+
+How estimates are made is in ``evaluate_map`` and ``evaluate_plots``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from qhsink.domain.estimate import Estimate, Target
+from qhsink.estimation.intervals import limits
+from qhsink.indicators.verdict import judge
+from qhsink.steps.evaluate_places import Size
+
+LEVELS = (0.90, 0.95)
+VERDICT_LEVEL = 0.90
+COVER, HERBS, TREES, MEADOWS = "fvc_peak", "agb_grass", "agb_forest", "meadow_share"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One estimate and the truth it was meant for."""
+
+    region: str
+    size: Size
+    indicator: str
+    mode: str
+    n: int
+    """Plots or footprints; 0 for the map alone."""
+    truth: float
+    value: float
+    se: float
+    df: float
+    flags: tuple[str, ...] = ()
+    refusal: str = ""
+    verdicts: Mapping[float, str] = field(default_factory=dict)
+    """Outcome against the truth plus a distance, by distance."""
+
+    def interval(self, confidence: float) -> tuple[float, float] | None:
+        """Return the limits; None where no degree of freedom is left."""
+        return limits(self.value, self.se, df=self.df, n=self.n, confidence=confidence)
+
+    def to_row(self) -> dict[str, object]:
+        """Return plain columns."""
+        row: dict[str, object] = dataclasses.asdict(self)
+        row["flags"] = "; ".join(self.flags)
+        for confidence in LEVELS:
+            low, high = self.interval(confidence) or (math.nan, math.nan)
+            row[f"low{confidence * 100:.0f}"] = low
+            row[f"high{confidence * 100:.0f}"] = high
+        for distance, outcome in row.pop("verdicts").items():  # type: ignore[attr-defined]
+            row[f"line{distance:+.2f}"] = outcome
+        return row
+
+
+def judged(row: Result, lines: Sequence[float]) -> Result:
+    """Return the row with the verdict on targets at known distances from the truth."""
+    limits90 = row.interval(VERDICT_LEVEL) if row.refusal == "" else None
+    if limits90 is None:
+        return row
+    estimate = Estimate(
+        indicator=row.indicator,
+        region=row.region,
+        period="2025",
+        value=row.value,
+        se=row.se,
+        df=row.df,
+        low=limits90[0],
+        high=limits90[1],
+        confidence=VERDICT_LEVEL,
+        unit="1",
+        mode=row.mode,
+        n=row.n,
+        area_ha=0.0,
+        valid_share=1.0,
+        provenance="simulated",
+    )
+    # Distances are in cover; other indicators have other units.
+    shown = lines if row.indicator == COVER else ()
+    verdicts = {
+        distance: str(
+            judge(estimate, _line(row, distance), confidence=VERDICT_LEVEL).outcome
+        )
+        for distance in shown
+    }
+    return dataclasses.replace(row, verdicts=verdicts)
+
+
+def _line(row: Result, distance: float) -> Target:
+    return Target(
+        id=f"line{distance:+.2f}",
+        indicator=row.indicator,
+        scope=row.region,
+        year=2025,
+        value=row.truth + distance,
+        unit="1",
+        baseline_value=None,
+        baseline_year=None,
+        kind="reference",
+        source="the simulated truth and a known distance",
+        status="verified",
+        valid_from="2025-01-01",
+        valid_to="2025-12-31",
+    )

@@ -1,0 +1,145 @@
+"""Many estimates beside their truths: bias, error, coverage, wrong verdicts.
+
+Takes a table of estimates, whatever made them. Coverage comes with its own binomial
+error: a hundred worlds do not tell 88 % from 92 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+CELL = ["indicator", "size", "mode"]
+"""What rows are counted by."""
+
+CLAIMED = 0.90
+"""The level whose coverage is judged."""
+
+HONEST = (0.85, 0.95)
+"""Coverage of a 90 % interval that counts as what it claims."""
+
+SIZES = {"part": 0, "square": 1, "all": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Proportion:
+    """A share of trials with its exact limits."""
+
+    hits: int
+    trials: int
+
+    @property
+    def share(self) -> float:
+        """Hits over trials; NaN without trials."""
+        return self.hits / self.trials if self.trials else float("nan")
+
+    def limits(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Return Clopper and Pearson's limits."""
+        tail = (1.0 - confidence) / 2.0
+        miss = self.trials - self.hits
+        low = stats.beta.ppf(tail, self.hits, miss + 1) if self.hits else 0.0
+        high = stats.beta.ppf(1.0 - tail, self.hits + 1, miss) if miss else 1.0
+        return float(low), float(high)
+
+
+def summarise(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one line per indicator, size and mode.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``indicator``, ``size``, ``mode``, ``truth``, ``value``, ``se``, ``low90``,
+        ``high90``, ``low95``, ``high95``, ``flags``, ``refusal``, ``world``.
+
+    Returns
+    -------
+    DataFrame
+        ``estimates``, ``worlds``, ``refused``, ``truth`` (mean), ``bias``, ``rmse``,
+        ``mean_se``, ``width90`` (mean), ``cover90`` with ``cover90_low`` and
+        ``cover90_high`` (95 % Clopper and Pearson), the same at 95, ``flagged`` (share)
+        and ``reading``. Units are the indicator's.
+    """
+    lines = [
+        {**dict(zip(CELL, cell, strict=True)), **_line(part)}
+        for cell, part in rows.groupby(CELL, sort=False)
+    ]
+    table = pd.DataFrame(lines)
+    order = table["size"].map(SIZES)
+    return (
+        table.assign(_order=order)
+        .sort_values(["indicator", "_order"], kind="stable", ascending=[False, False])
+        .drop(columns="_order")
+        .reset_index(drop=True)
+    )
+
+
+def _line(part: pd.DataFrame) -> dict[str, object]:
+    given = part[(part["refusal"] == "") & part["low90"].notna()]
+    gap = (given["value"] - given["truth"]).to_numpy(dtype=np.float64)
+    line: dict[str, object] = {
+        "estimates": len(given),
+        "worlds": int(part["world"].nunique()),
+        "refused": int((part["refusal"] != "").sum()),
+        "truth": float(given["truth"].mean()),
+        "bias": float(gap.mean()) if gap.size else float("nan"),
+        "rmse": float(np.sqrt(np.mean(gap**2))) if gap.size else float("nan"),
+        "mean_se": float(given["se"].mean()),
+        "width90": float((given["high90"] - given["low90"]).mean()),
+        "flagged": float((given["flags"] != "").mean()) if len(given) else 0.0,
+    }
+    for level in (90, 95):
+        low, high = given[f"low{level}"], given[f"high{level}"]
+        inside = (low <= given["truth"]) & (given["truth"] <= high)
+        found = Proportion(int(inside.sum()), len(given))
+        line[f"cover{level}"] = found.share
+        line[f"cover{level}_low"], line[f"cover{level}_high"] = found.limits()
+    return line | {"reading": read_coverage(line)}
+
+
+def read_coverage(line: dict[str, object]) -> str:
+    """Return what coverage of the 90 % interval says, in words."""
+    share = float(str(line["cover90"]))
+    low, high = (float(str(line[f"cover90_{end}"])) for end in ("low", "high"))
+    if np.isnan(share):
+        return "no estimate"
+    if HONEST[0] <= share <= HONEST[1]:
+        return "covers"
+    side = "too narrow" if share < HONEST[0] else "too wide"
+    unsure = low <= HONEST[1] and high >= HONEST[0]
+    return f"{side}, within chance" if unsure else side
+
+
+def wrong_verdicts(rows: pd.DataFrame, lines: Sequence[float]) -> pd.DataFrame:
+    """Return how verdicts fared against targets at known distances from the truth.
+
+    Returns
+    -------
+    DataFrame
+        Per indicator, size, mode and ``distance`` (target minus truth): ``verdicts``,
+        ``wrong`` (*met* above the truth, *not met* at or below it), ``right`` and
+        ``open`` (not distinguishable), as shares.
+    """
+    found = []
+    for cell, part in rows.groupby(CELL, sort=False):
+        for distance in lines:
+            column = f"line{distance:+.2f}"
+            if column not in part or not part[column].notna().any():
+                continue
+            said = part[column].dropna()
+            truly = "not met" if distance > 0.0 else "met"
+            wrongly = "met" if distance > 0.0 else "not met"
+            found.append(
+                {
+                    **dict(zip(CELL, cell, strict=True)),
+                    "distance": distance,
+                    "verdicts": len(said),
+                    "wrong": float((said == wrongly).mean()),
+                    "right": float((said == truly).mean()),
+                    "open": float((said == "not distinguishable").mean()),
+                }
+            )
+    return pd.DataFrame(found)

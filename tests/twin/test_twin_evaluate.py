@@ -1,0 +1,208 @@
+"""The instrument itself: counting, resuming, and one small world end to end."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from scipy import stats
+
+from qhsink.cli.twin import twin
+from qhsink.domain.errors import BadInput
+from qhsink.steps import evaluate as trial_module
+from qhsink.steps.evaluate import Order, evaluate
+from qhsink.steps.evaluate_places import load_trial, squares
+from qhsink.twin.scoring import Proportion, summarise, wrong_verdicts
+
+SMALL = {"square_m": 11_520.0, "parts": 2, "pixel_size_m": 240.0, "plots": 30}
+
+
+def small_trial():
+    return load_trial().model_copy(update=SMALL)
+
+
+@pytest.fixture(scope="module")
+def one_world(tmp_path_factory):
+    """One world over one region: everything that is estimated from it."""
+    out = tmp_path_factory.mktemp("trial")
+    order = Order(worlds=1, regions=("632324",), first_seed=7, trial=small_trial())
+    return order, evaluate(order, out)
+
+
+def row(**changes):
+    plain = {
+        "indicator": "fvc_peak",
+        "size": "square",
+        "mode": "model",
+        "truth": 0.5,
+        "value": 0.5,
+        "se": 0.1,
+        "low90": 0.4,
+        "high90": 0.6,
+        "low95": 0.3,
+        "high95": 0.7,
+        "flags": "",
+        "refusal": "",
+        "world": 1,
+    }
+    return plain | changes
+
+
+def test_bias_error_and_coverage_by_hand():
+    rows = pd.DataFrame(
+        [
+            row(truth=0.5, value=0.6),
+            row(truth=0.65, value=0.5, world=2),
+            row(truth=0.8, value=0.5, world=3),
+            row(truth=0.4, value=0.4, world=4),
+            row(refusal="too cloudy", value=np.nan, low90=np.nan, world=5),
+        ]
+    )
+    (line,) = summarise(rows).to_dict("records")
+    assert (line["estimates"], line["refused"], line["worlds"]) == (4, 1, 5)
+    assert line["bias"] == pytest.approx((0.1 - 0.15 - 0.3 + 0.0) / 4)
+    assert line["rmse"] == pytest.approx(np.sqrt((0.01 + 0.0225 + 0.09) / 4))
+    assert line["cover90"] == 0.5
+    assert line["cover95"] == 0.75
+    assert line["width90"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(("hits", "trials"), [(0, 10), (9, 10), (10, 10), (171, 200)])
+def test_binomial_limits_equal_scipys_exact_ones(hits, trials):
+    exact = stats.binomtest(hits, trials).proportion_ci(method="exact")
+    assert Proportion(hits, trials).limits() == pytest.approx((exact.low, exact.high))
+
+
+@pytest.mark.parametrize(
+    ("hits", "said"),
+    [
+        (180, "covers"),
+        (165, "too narrow, within chance"),
+        (100, "too narrow"),
+        (193, "too wide, within chance"),
+        (200, "too wide"),
+    ],
+)
+def test_coverage_is_read_with_its_binomial_error(hits, said):
+    rows = [row(truth=0.5 if k < hits else 0.9, world=k) for k in range(200)]
+    (line,) = summarise(pd.DataFrame(rows)).to_dict("records")
+    assert line["reading"] == said
+
+
+def test_a_verdict_is_wrong_only_against_the_truth():
+    """Target above the truth: met is wrong. At or below: not met is wrong."""
+    said = {"line+0.05": ["met", "not met"], "line+0.00": ["met", "not met"]}
+    rows = pd.DataFrame([row(), row()]).assign(**said)
+    table = wrong_verdicts(rows, (0.05, 0.0)).set_index("distance")
+    assert table.loc[0.05, "wrong"] == 0.5
+    assert table.loc[0.05, "right"] == 0.5
+    assert table.loc[0.0, "wrong"] == 0.5
+    rows["line+0.05"] = ["met", "met"]
+    assert wrong_verdicts(rows, (0.05,)).loc[0, "wrong"] == 1.0
+
+
+def test_squares_lie_on_whole_pixels_and_parts_fill_them():
+    (place,) = squares(("632324",), small_trial())
+    assert place.outline.area == pytest.approx(11_520.0**2)
+    assert sum(p.area for _, p in place.parts) == pytest.approx(place.outline.area)
+    assert all(v % 240.0 == 0.0 for v in place.outline.bounds)
+
+
+def test_parts_that_cut_pixels_are_refused():
+    broken = small_trial().model_copy(update={"parts": 7})
+    with pytest.raises(BadInput, match="in 7 parts"):
+        squares(("632324",), broken)
+
+
+def test_a_world_gives_every_mode_and_the_run_keeps_its_flag(one_world):
+    _, found = one_world
+    rows = found.rows
+    modes = set(rows["mode"])
+    assert {
+        "model",
+        "model + correlated residuals",
+        "naive: pixel mean, RMSE/√N",
+        "simple random plots",
+        "systematic plots, as if random",
+        "stratified plots",
+        "difference (map)",
+        "regression (map)",
+        "small area: synthetic",
+        "small area: GREG by domain",
+        "small area: EBLUP",
+        "area from stratified labels",
+    } <= modes
+    assert (rows.loc[rows["mode"] == "model", "flags"] == "not calibrated").all()
+    naive = rows[rows["mode"].str.startswith("naive")]
+    model = rows[rows["mode"] == "model"]
+    assert naive["se"].max() < model["se"].min() / 5
+    given = rows[rows["refusal"] == ""]
+    assert (given["se"] >= 0).all()
+    assert given["value"].notna().all()
+
+
+def test_a_finished_world_is_not_run_again_and_a_killed_one_goes_on(
+    one_world, monkeypatch, tmp_path
+):
+    order, found = one_world
+    out = shutil.copytree(found.out, tmp_path / "trial")
+    calls = []
+
+    def stand_in(order_, trial, seed, scratch):
+        calls.append(seed)
+        return found.rows.assign(world=seed)
+
+    monkeypatch.setattr(trial_module, "world_rows", stand_in)
+    more = Order(worlds=3, regions=order.regions, first_seed=7, trial=order.trial)
+    said = []
+    again = evaluate(more, out, on_progress=lambda *step: said.append(step))
+    assert calls == [8, 9]
+    assert said[-1][:2] == (3, 3)
+    assert set(again.rows["world"]) == {7, 8, 9}
+    assert not list((out / "worlds").glob("world-*"))
+
+
+def test_a_world_that_fails_is_named_and_the_others_count(
+    one_world, monkeypatch, tmp_path
+):
+    order, found = one_world
+
+    def stand_in(order_, trial, seed, scratch):
+        if seed == 8:
+            raise BadInput("a broken world", expected="a whole one", remedy="Mend it.")
+        return found.rows.assign(world=seed)
+
+    monkeypatch.setattr(trial_module, "world_rows", stand_in)
+    more = Order(worlds=2, regions=order.regions, first_seed=7, trial=order.trial)
+    again = evaluate(more, tmp_path)
+    assert set(again.failed) == {8}
+    assert set(again.rows["world"]) == {7}
+    page = (tmp_path / "coverage.html").read_text(encoding="utf-8")
+    assert "1 个世界未得出结果" in page
+
+
+def test_the_page_says_simulated_and_what_each_interval_holds(one_world):
+    _, found = one_world
+    page = (found.out / "coverage.html").read_text(encoding="utf-8")
+    assert "模拟数据" in page
+    assert "not calibrated" in page
+    assert "RMSE/√N" in page
+    assert "http" not in page
+    table = (found.out / "coverage.md").read_text(encoding="utf-8")
+    assert "| stratified plots | 133 km² | 1 |" in table
+    assert pd.read_parquet(found.out / "coverage.parquet").shape[0] > 15
+
+
+def test_no_world_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(BadInput, match="0 worlds"):
+        evaluate(Order(worlds=0), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_names_an_unknown_lie():
+    said = CliRunner().invoke(twin, ["evaluate", "--lie", "flat-earth"])
+    assert said.exit_code == 2
+    assert "roadside" in said.output
