@@ -328,8 +328,12 @@ def load_sources(project: Path) -> dict[str, SourceConfig]:
 
 
 def load_reads(project: Path) -> ReadConfig:
-    """Return the bounds on reading, ``[reads]`` of ``config/sources.toml``."""
-    table = read_toml(project / "config" / "sources.toml").get(READS, {})
+    """Return the bounds on reading, ``[reads]`` of ``config/sources.toml``.
+
+    They have defaults: neither the table nor the file needs to be there.
+    """
+    path = project / "config" / "sources.toml"
+    table = read_toml(path).get(READS, {}) if path.is_file() else {}
     return parse_section(ReadConfig, table, where=f"sources.toml [{READS}]")
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -150,6 +151,7 @@ class Store:
         if not _is_whole(folder, manifest["files"]):
             self._set_aside(folder)
             return None
+        _note_use(folder / MANIFEST)
         return Artifact(key, folder, manifest["meta"])
 
     def put(self, key: Key, write: Callable[[Path], Mapping[str, Any]]) -> Artifact:
@@ -230,6 +232,14 @@ class Store:
             folder.rename(grave)
         except FileNotFoundError:
             return  # another process moved it already
+
+
+def _note_use(manifest: Path) -> None:
+    """Set the time of access, whatever the disk's own rule; the content's stays."""
+    try:
+        os.utime(manifest, ns=(time.time_ns(), manifest.stat().st_mtime_ns))
+    except OSError:
+        return  # a store that is only read, or an artifact just removed
 
 
 def _is_whole(folder: Path, files: Mapping[str, Mapping[str, Any]] | None) -> bool:

@@ -24,7 +24,9 @@ COMMANDS = {
     "models": "qhsink.cli.train:models",
     "sample": "qhsink.cli.sample:sample",
     "estimate": "qhsink.cli.estimate:estimate",
+    "indicators": "qhsink.cli.indicators:indicators",
     "carbon": "qhsink.cli.carbon:carbon",
+    "store": "qhsink.cli.store:store",
 }
 """Command name to ``module:object``; a command whose module is absent is not listed."""
 
