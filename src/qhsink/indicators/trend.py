@@ -141,6 +141,11 @@ def judge_steady_rise(
         )
     except Refusal as refusal:
         return Verdict(target, "refused", None, confidence, str(refusal))
+    return verdict_of_trend(trend, target, confidence=confidence)
+
+
+def verdict_of_trend(trend: Trend, target: Target, *, confidence: float) -> Verdict:
+    """Return what a trend says of a target of "steadily rising"."""
     words: dict[Direction, Outcome] = {"rising": "met", "falling": "not met"}
     outcome = words.get(trend.direction, "not distinguishable")
     reason = (

@@ -1,0 +1,335 @@
+"""Plots and official areas by grassland type to 草原综合植被盖度 and its verdict.
+
+Composes: means of parts are ``estimation``'s, the indicator and the verdict
+``qhsink.indicators``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from qhsink.config import Settings, load_indicators, load_targets
+from qhsink.domain.errors import BadInput, Refusal, TableError
+from qhsink.domain.estimate import Estimate, Provenance, Target, Verdict
+from qhsink.domain.indicator import Indicator
+from qhsink.domain.period import Period
+from qhsink.domain.region import Region
+from qhsink.estimation.schema import labels, numbers, require_columns
+from qhsink.estimation.strata_means import PartMean, combined_df, part_means
+from qhsink.indicators.definitions import admit
+from qhsink.indicators.grassland import TypeCover, composite_cover, province_cover
+from qhsink.indicators.interval import student_interval
+from qhsink.indicators.verdict import (
+    further_units_needed,
+    judge,
+    required_yearly_rise,
+)
+from qhsink.regions.database import load_database
+
+CVCG = "cvcg"
+KEYS = ("county", "type")
+COVER, AREA, DATE = "cover", "area_ha", "date"
+PLOTS, AREAS = "the plot table", "the area table"
+
+
+@dataclass(frozen=True, slots=True)
+class CoverRequest:
+    """What ``indicators cvcg`` is asked."""
+
+    year: int
+    """Year of the plots."""
+    confidence: float = 0.9
+    """Level of interval and verdict."""
+    target: str | None = None
+    """Target id; the year's own when None."""
+    complete: bool = False
+    """The caller's word that the areas are all grassland of the province."""
+    provenance: Provenance = "observed"
+    """Of the plots."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountyCover:
+    """Composite cover of one county."""
+
+    county: str
+    """As written in the tables."""
+    estimate: Estimate
+    """Cover with its interval."""
+    types: int
+    """Grassland types."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoverResult:
+    """Composite cover by county and of the whole."""
+
+    counties: tuple[CountyCover, ...]
+    """In the order of the area table."""
+    whole: Estimate
+    """Of all counties together."""
+    missing_counties: tuple[str, ...]
+    """Counties of the province without a row in the area table."""
+    verdict: Verdict | None
+    """On the target; None without one."""
+    why_unjudged: str
+    """Why there is no verdict; empty with one."""
+    yearly_rise: float | None
+    """Needed until the target's year, per year; None where it is past or unknown."""
+    further_plots: int | None
+    """Plots that would settle the verdict, spread as now; None where settled."""
+
+
+def composite_cover_from(
+    plots: pd.DataFrame, areas: pd.DataFrame, request: CoverRequest, settings: Settings
+) -> CoverResult:
+    """Return the composite cover of counties and whole, with its verdict.
+
+    Parameters
+    ----------
+    plots : DataFrame
+        Text cells: ``county,type,cover`` (0..1); ``date`` (ISO) and ``unit`` are
+        checked where present. Plots are a simple random sample within a part.
+    areas : DataFrame
+        Text cells: ``county,type,area_ha``, the official areas.
+
+    Raises
+    ------
+    TableError
+        When a table breaks its schema, or plots and areas name different parts.
+    Refusal
+        When plots lie outside the indicator's window.
+    """
+    indicator = load_indicators(settings.project)[CVCG]
+    _check_plots(plots, indicator, request)
+    known = _areas(areas)
+    parts = {part.keys: part for part in part_means(plots, KEYS, COVER, table=PLOTS)}
+    _match(parts, known)
+    counties: dict[str, list[tuple[PartMean, float]]] = {}
+    for keys, area in known.items():
+        counties.setdefault(keys[0], []).append((parts[keys], area))
+    types = {name: _types(rows) for name, rows in counties.items()}
+    missing = _missing(counties, settings)
+    whole_id = "630000" if request.complete or not missing else "part of 630000"
+    every = [row for rows in counties.values() for row in rows]
+    cover = province_cover(types)
+    whole = _estimate(request, whole_id, (cover.value, cover.se), every)
+    rows = tuple(
+        CountyCover(name, _county(request, name, rows, types[name]), len(rows))
+        for name, rows in counties.items()
+    )
+    target = _target(request, load_targets(settings.project))
+    verdict, why = _verdict(whole, target, missing, request)
+    return CoverResult(
+        counties=rows,
+        whole=whole,
+        missing_counties=missing,
+        verdict=verdict,
+        why_unjudged=why,
+        yearly_rise=_rise(whole, target, request.year),
+        further_plots=_further(whole, verdict, request.confidence),
+    )
+
+
+def _check_plots(
+    plots: pd.DataFrame, indicator: Indicator, request: CoverRequest
+) -> None:
+    require_columns(plots, (*KEYS, COVER), table=PLOTS)
+    cover = numbers(plots, COVER, table=PLOTS)
+    if "unit" in plots.columns:
+        others = set(labels(plots, "unit", table=PLOTS).tolist()) - {indicator.unit}
+        if others:
+            raise TableError(
+                f"{PLOTS} in unit {', '.join(map(repr, sorted(others)))}",
+                expected=f"unit {indicator.unit!r}: a proportion",
+                remedy="Divide percentages by 100.",
+            )
+    bad = np.flatnonzero((cover < 0.0) | (cover > 1.0))
+    if bad.size:
+        raise TableError(
+            f"{PLOTS}, line {bad[0] + 2}: cover {cover[bad[0]]:g} ({bad.size} such)",
+            expected="proportions from 0 to 1",
+            remedy="Divide percentages by 100.",
+        )
+    days = _days(plots) if DATE in plots.columns else ()
+    for day in days:
+        if day.year != request.year:
+            raise TableError(
+                f"{PLOTS}: a plot of {day} for {request.year}",
+                expected="plots of one year",
+                remedy="Correct --year, or split the table.",
+            )
+    for month in sorted({day.month for day in days}):
+        span = Period(
+            date(request.year, month, 1),
+            date(request.year, month, 1),
+            f"{request.year}-{month:02d}",
+        )
+        admit(indicator, period=span, available=indicator.inputs)
+
+
+def _days(plots: pd.DataFrame) -> tuple[date, ...]:
+    found = []
+    for line, text in enumerate(labels(plots, DATE, table=PLOTS).tolist(), start=2):
+        try:
+            found.append(date.fromisoformat(text))
+        except ValueError as error:
+            raise TableError(
+                f"{PLOTS}, line {line}: date {text!r}",
+                expected="a day as YYYY-MM-DD",
+                remedy="Correct the date.",
+            ) from error
+    return tuple(found)
+
+
+def _areas(areas: pd.DataFrame) -> dict[tuple[str, ...], float]:
+    require_columns(areas, (*KEYS, AREA), table=AREAS)
+    size = numbers(areas, AREA, table=AREAS)
+    names = zip(*(labels(areas, k, table=AREAS).tolist() for k in KEYS), strict=True)
+    found: dict[tuple[str, ...], float] = {}
+    for keys, area in zip(names, size.tolist(), strict=True):
+        if keys in found or area <= 0.0:
+            raise TableError(
+                f"{AREAS}: {' / '.join(keys)} {'twice' if keys in found else area}",
+                expected="every part once, with a positive area in hectares",
+                remedy="Merge or remove the row.",
+            )
+        found[keys] = area
+    return found
+
+
+def _match(
+    parts: Mapping[tuple[str, ...], PartMean], known: Mapping[tuple[str, ...], float]
+) -> None:
+    for table, lacks, remedy in (
+        (
+            "an area and no plots",
+            [k for k in known if k not in parts],
+            "Unknown is not zero: bring plots, or merge similar types in both tables.",
+        ),
+        (
+            "plots and no area",
+            [k for k in parts if k not in known],
+            "Add the official area, or correct the name.",
+        ),
+    ):
+        if lacks:
+            raise TableError(
+                f"{', '.join(' / '.join(k) for k in lacks)} with {table}",
+                expected="the same counties and types in both tables",
+                remedy=remedy,
+            )
+
+
+def _types(rows: Sequence[tuple[PartMean, float]]) -> list[TypeCover]:
+    return [TypeCover(p.keys[1], area, p.mean, p.se) for p, area in rows]
+
+
+def _county(
+    request: CoverRequest,
+    name: str,
+    rows: Sequence[tuple[PartMean, float]],
+    types: Sequence[TypeCover],
+) -> Estimate:
+    cover = composite_cover(types)
+    return _estimate(request, name, (cover.value, cover.se), rows)
+
+
+def _estimate(
+    request: CoverRequest,
+    region: str,
+    number: tuple[float, float],
+    rows: Sequence[tuple[PartMean, float]],
+) -> Estimate:
+    value, se = number
+    df = combined_df([part for part, _ in rows], [area for _, area in rows])
+    low, high = student_interval(value, se, df, request.confidence, bounds=(0.0, 1.0))
+    return Estimate(
+        indicator=CVCG,
+        region=region,
+        period=f"{request.year}-peak",
+        value=value,
+        se=se,
+        df=df,
+        low=low,
+        high=high,
+        confidence=request.confidence,
+        unit="1",
+        mode="design-based",
+        n=sum(part.n for part, _ in rows),
+        area_ha=sum(area for _, area in rows),
+        valid_share=1.0,
+        provenance=request.provenance,
+    )
+
+
+def _missing(counties: Mapping[str, object], settings: Settings) -> tuple[str, ...]:
+    """Return the counties of the province that the tables do not name."""
+    database = load_database(settings.project / "aoi" / "qinghai.gpkg")
+
+    def is_named(region: Region) -> bool:
+        return bool({region.id, region.name_zh, region.name_en} & set(counties))
+
+    return tuple(
+        region.name_zh
+        for region in database.regions
+        if region.kind == "county" and not is_named(region)
+    )
+
+
+def _target(request: CoverRequest, targets: Sequence[Target]) -> Target | None:
+    mine = [target for target in targets if target.indicator == CVCG]
+    if request.target is None:
+        later = [t for t in mine if t.year >= request.year and t.value is not None]
+        return min(later, key=lambda t: t.year, default=None)
+    for target in mine:
+        if target.id == request.target:
+            return target
+    raise BadInput(
+        f"target {request.target!r}",
+        expected=f"one of {', '.join(target.id for target in mine)}",
+        remedy="Correct --target; config/targets.toml holds them.",
+    )
+
+
+def _verdict(
+    whole: Estimate,
+    target: Target | None,
+    missing: Sequence[str],
+    request: CoverRequest,
+) -> tuple[Verdict | None, str]:
+    if target is None:
+        return None, f"no dated target of {CVCG} for {request.year} or later"
+    if whole.region != target.scope:
+        return None, (
+            f"the target {target.id} is for the whole province; {len(missing)} "
+            f"counties have no area ({', '.join(missing[:5])}"
+            f"{', ...' if len(missing) > 5 else ''}); with --complete you say that "
+            "they have no grassland"
+        )
+    return judge(whole, target, confidence=request.confidence), ""
+
+
+def _rise(whole: Estimate, target: Target | None, year: int) -> float | None:
+    if target is None or target.value is None or target.year <= year:
+        return None
+    return required_yearly_rise(
+        whole.value, year=year, target_value=target.value, target_year=target.year
+    )
+
+
+def _further(whole: Estimate, verdict: Verdict | None, confidence: float) -> int | None:
+    if verdict is None or verdict.outcome != "not distinguishable":
+        return None
+    if verdict.target.value is None:
+        return None
+    try:
+        return further_units_needed(whole, verdict.target.value, confidence=confidence)
+    except Refusal:
+        # Exactly at the target: no number of plots settles it.
+        return None
