@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from qhsink.cli.train import TABLE, _read_samples, models, train
 from qhsink.domain.errors import BadInput, ModelError, TableError
+from qhsink.mapping.applicability import fit
 from qhsink.mapping.card import TOLERANCE, interval_rule
 from qhsink.mapping.ensemble import Ensemble, Layer, predict_members
 from qhsink.mapping.features import feature_matrix
@@ -87,6 +88,86 @@ def test_other_weights_or_other_science_is_another_model(saved, shipped_card):
     timed = {**shipped_card, "run": {**shipped_card["run"], "command": "make it"}}
     assert len({model_id, other, third}) == 3
     assert save_model(folder / "new", make_ensemble(), timed) == model_id
+
+
+@pytest.fixture
+def fitted_area():
+    return fit(np.random.default_rng(3).random((30, 2)), weights=(2, 1))
+
+
+def test_the_area_of_applicability_comes_back_as_it_was(
+    tmp_path, shipped_card, fitted_area
+):
+    plain = save_model(tmp_path, make_ensemble(), shipped_card)
+    area = {"applicability": fitted_area}
+    model_id = save_model(tmp_path, make_ensemble(), shipped_card, **area)
+    assert model_id != plain
+    assert load_model(tmp_path, plain).applicability is None
+    found = load_model(tmp_path, model_id).applicability
+    new = np.random.default_rng(4).random((20, 2)) * 2
+    np.testing.assert_array_equal(
+        found.dissimilarity(new), fitted_area.dissimilarity(new)
+    )
+    np.testing.assert_array_equal(found.training, fitted_area.training)
+    assert found.threshold == fitted_area.threshold
+
+
+def change_threshold(folder: Path) -> None:
+    with np.load(folder / "applicability.npz") as file:
+        kept = dict(file)
+    kept["limits"] = kept["limits"] * 2
+    np.savez(folder / "applicability.npz", **kept)
+
+
+def narrow_predictors(folder: Path) -> None:
+    with np.load(folder / "applicability.npz") as file:
+        kept = {name: values.astype(np.float32) for name, values in file.items()}
+    np.savez(folder / "applicability.npz", **kept)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (change_threshold, "digest"),
+        (narrow_predictors, "is not finite float64"),
+        (lambda folder: (folder / "applicability.npz").unlink(), "digest"),
+        (lambda f: (f / "applicability.npz").write_bytes(b"no"), "applicability.npz"),
+    ],
+    ids=["another threshold", "another type", "taken away", "no archive"],
+)
+def test_a_tampered_area_is_an_error_that_names_the_model(
+    tmp_path, shipped_card, fitted_area, spoil, said
+):
+    area = {"applicability": fitted_area}
+    model_id = save_model(tmp_path, make_ensemble(), shipped_card, **area)
+    spoil(tmp_path / model_id)
+    with pytest.raises(ModelError) as caught:
+        load_model(tmp_path, model_id)
+    assert model_id in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_an_area_of_other_features_does_not_fit(tmp_path, shipped_card):
+    other = fit(np.random.default_rng(3).random((30, 3)))
+    model_id = save_model(tmp_path, make_ensemble(), shipped_card, applicability=other)
+    with pytest.raises(ModelError, match="does not fit the model's features"):
+        load_model(tmp_path, model_id)
+
+
+def test_the_shipped_model_knows_where_it_may_be_applied():
+    (model_id,) = list_models(SHIPPED)
+    model = load_model(SHIPPED, model_id)
+    said = model.card["science"]["applicability"]
+    assert said["threshold"] == pytest.approx(model.applicability.threshold, abs=5e-5)
+    samples, _ = _read_samples(SHIPPED / TABLE, shipped=True)
+    x = feature_matrix(samples.reflectance, model.ensemble.features)
+    np.testing.assert_array_equal(x, model.applicability.predictors)
+    again = fit(x, weights=model.applicability.weights, folds=None)
+    assert again.mean_distance == pytest.approx(model.applicability.mean_distance)
+    flat = {name: np.array([0.9, 0.001]) for name in samples.reflectance}
+    odd = feature_matrix(flat, model.ensemble.features)
+    index = model.applicability.dissimilarity(odd)
+    assert not model.applicability.is_inside(index).any()
 
 
 def test_a_failed_save_leaves_nothing(tmp_path, shipped_card):

@@ -1,8 +1,9 @@
 """``models/``: regressors on disk, with card and digest, without pickle.
 
 A model is a folder ``<target>-<first 8 digits of its digest>`` that never changes.
-The digest covers the weights and the scientific part of the card, and is verified
-before anything is used. What the numbers mean belongs to ``qhsink.mapping``.
+The digest covers the weights, the area of applicability where there is one, and the
+scientific part of the card, and is verified before anything is used. What the numbers
+mean belongs to ``qhsink.mapping``.
 """
 
 from __future__ import annotations
@@ -26,10 +27,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qhsink.domain.errors import ModelError, TableError
+from qhsink.mapping.applicability import Applicability
 from qhsink.mapping.card import render_card
 from qhsink.mapping.ensemble import Ensemble, Layer
 
 WEIGHTS, CARD, CARD_TEXT = "weights.npz", "card.json", "card.md"
+AREA = "applicability.npz"
+"""Optional: the training side of the dissimilarity index, in double precision."""
+AREA_ARRAYS = ("predictors", "center", "scale", "weights", "training")
+"""Its arrays, named as in ``Applicability``; and ``limits``: distance, threshold."""
 FORMAT = 1
 """Version of the folder's layout."""
 MAX_BYTES = 2_000_000
@@ -49,11 +55,13 @@ class Model:
     id: str
     """Folder name, such as ``fvc-1a2b3c4d``."""
     digest: str
-    """SHA-256 over weights and the scientific part of the card."""
+    """SHA-256 over weights, applicability and the scientific part of the card."""
     ensemble: Ensemble
     """The regressor."""
     card: Mapping[str, Any]
     """``science`` (covered by the digest), ``run``, ``id``, ``digest``, ``format``."""
+    applicability: Applicability | None = None
+    """Where the model may be applied; None when its folder does not say."""
 
 
 def save_model(
@@ -61,6 +69,7 @@ def save_model(
     ensemble: Ensemble,
     card: Mapping[str, Any],
     *,
+    applicability: Applicability | None = None,
     pictures: Mapping[str, bytes] | None = None,
 ) -> str:
     """Write a model below ``folder`` and return its id.
@@ -76,6 +85,8 @@ def save_model(
         The regressor.
     card : mapping
         ``science`` and ``run``, JSON-able.
+    applicability : Applicability, optional
+        Where the model may be applied.
     pictures : mapping of str to bytes, optional
         Further files, by name, that the card shows.
 
@@ -86,7 +97,8 @@ def save_model(
     """
     arrays = _arrays_of(ensemble)
     science = {**card["science"], "model": _shape_of(ensemble)}
-    digest = _digest(arrays, science)
+    area = _area_arrays(applicability) if applicability else {}
+    digest = _digest(arrays, area, science)
     model_id = f"{ensemble.target}-{digest[:8]}"
     if (folder / model_id).exists():
         return load_model(folder, model_id).id
@@ -101,6 +113,8 @@ def save_model(
     try:
         aside.mkdir(parents=True)
         (aside / WEIGHTS).write_bytes(_pack(arrays))
+        if area:
+            (aside / AREA).write_bytes(_pack(area))
         text = json.dumps(full, indent=1, ensure_ascii=False)
         (aside / CARD).write_text(text + "\n", encoding="utf-8")
         (aside / CARD_TEXT).write_text(render_card(full), encoding="utf-8")
@@ -139,11 +153,16 @@ def load_model(models_dir: Path, model_id: str) -> Model:
         )
     folder = models_dir / model_id
     card = _read_card(folder)
-    arrays = _read_arrays(folder)
-    digest = _digest(arrays, card["science"])
+    arrays = _read_arrays(folder, WEIGHTS)
+    area = {}
+    if (folder / AREA).exists():
+        area = _read_arrays(folder, AREA, np.float64)
+    digest = _digest(arrays, area, card["science"])
     if digest != card["digest"] or not digest.startswith(model_id.rpartition("-")[2]):
         raise _damaged(model_id, f"digest {digest[:8]}, not {card['digest'][:8]}")
-    return Model(model_id, digest, _ensemble_of(model_id, arrays, card), card)
+    ensemble = _ensemble_of(model_id, arrays, card)
+    fitted = _area_of(model_id, area, ensemble) if area else None
+    return Model(model_id, digest, ensemble, card, fitted)
 
 
 def check_model(models_dir: Path, model_id: str) -> Model:
@@ -211,7 +230,7 @@ def _arrays_of(ensemble: Ensemble) -> dict[str, NDArray[np.float32]]:
     for number, layer in enumerate(ensemble.layers):
         arrays[f"weights_{number}"] = layer.weights
         arrays[f"bias_{number}"] = layer.bias
-    return arrays
+    return {name: np.asarray(values, np.float32) for name, values in arrays.items()}
 
 
 def _shape_of(ensemble: Ensemble) -> dict[str, Any]:
@@ -227,14 +246,24 @@ def _shape_of(ensemble: Ensemble) -> dict[str, Any]:
     }
 
 
+def _area_arrays(fitted: Applicability) -> dict[str, NDArray[np.float64]]:
+    arrays = {name: getattr(fitted, name) for name in AREA_ARRAYS}
+    arrays["limits"] = [fitted.mean_distance, fitted.threshold]
+    return {name: np.asarray(values, np.float64) for name, values in arrays.items()}
+
+
 def _digest(
-    arrays: Mapping[str, NDArray[np.float32]], science: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[Any]],
+    area: Mapping[str, NDArray[Any]],
+    science: Mapping[str, Any],
 ) -> str:
+    """Return the digest; one of a model without an area is that of its other parts."""
     digest = hashlib.sha256()
-    for name in sorted(arrays):
-        values = np.ascontiguousarray(arrays[name], "<f4")
-        digest.update(f"{name} {values.shape}\n".encode())
-        digest.update(values.tobytes())
+    for part, prefix in ((arrays, ""), (area, f"{AREA}/")):
+        for name in sorted(part):
+            values = _little_endian(part[name])
+            digest.update(f"{prefix}{name} {values.shape}\n".encode())
+            digest.update(values.tobytes())
     text = json.dumps(
         science, sort_keys=True, ensure_ascii=False, separators=(",", ":")
     )
@@ -242,13 +271,17 @@ def _digest(
     return digest.hexdigest()
 
 
-def _pack(arrays: Mapping[str, NDArray[np.float32]]) -> bytes:
+def _little_endian(values: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+
+
+def _pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Return the arrays as ``.npz``, byte for byte the same for the same arrays."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(arrays):
             part = io.BytesIO()
-            values = np.ascontiguousarray(arrays[name], "<f4")
+            values = _little_endian(arrays[name])
             np.lib.format.write_array(part, values, allow_pickle=False)
             info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
             info.compress_type = zipfile.ZIP_DEFLATED
@@ -269,21 +302,24 @@ def _read_card(folder: Path) -> dict[str, Any]:
     return dict(card)
 
 
-def _read_arrays(folder: Path) -> dict[str, NDArray[np.float32]]:
+def _read_arrays(
+    folder: Path, name: str, dtype: type[np.floating[Any]] = np.float32
+) -> dict[str, NDArray[Any]]:
     """Return the arrays, sizes and types checked before any is unpacked."""
-    content = io.BytesIO(_read_bounded(folder / WEIGHTS))
+    content = io.BytesIO(_read_bounded(folder / name))
     try:
         with zipfile.ZipFile(content) as archive:
             unpacked = sum(info.file_size for info in archive.infolist())
             if unpacked > MAX_BYTES:
-                raise _damaged(folder.name, f"{WEIGHTS} unpacks to {unpacked} bytes")
+                raise _damaged(folder.name, f"{name} unpacks to {unpacked} bytes")
         with np.load(content, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
+            found = {key: arrays[key] for key in arrays.files}
     except UNREADABLE as error:
-        raise _damaged(folder.name, f"{WEIGHTS}: {error}") from error
-    for name, values in found.items():
-        if values.dtype != np.float32 or not np.isfinite(values).all():
-            raise _damaged(folder.name, f"{WEIGHTS}: {name} is not finite float32")
+        raise _damaged(folder.name, f"{name}: {error}") from error
+    for key, values in found.items():
+        if values.dtype != dtype or not np.isfinite(values).all():
+            kind = np.dtype(dtype).name
+            raise _damaged(folder.name, f"{name}: {key} is not finite {kind}")
     return found
 
 
@@ -319,6 +355,22 @@ def _ensemble_of(
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(model_id, f"a part is missing: {error!r}") from error
+
+
+def _area_of(
+    model_id: str, arrays: Mapping[str, NDArray[Any]], ensemble: Ensemble
+) -> Applicability:
+    try:
+        known = {name: arrays[name] for name in AREA_ARRAYS}
+        distance, threshold = arrays["limits"].tolist()
+    except (KeyError, ValueError) as error:
+        raise _damaged(model_id, f"{AREA}: {error!r}") from error
+    width, count = len(ensemble.features), len(known["training"])
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(AREA_ARRAYS, (width,))
+    shapes |= {"predictors": (count, width), "training": (count,)}
+    if any(known[name].shape != shape for name, shape in shapes.items()):
+        raise _damaged(model_id, f"{AREA} does not fit the model's features")
+    return Applicability(**known, mean_distance=distance, threshold=threshold)
 
 
 def _damaged(model_id: str, reason: str) -> ModelError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,3 +121,37 @@ def test_rows_of_several_tiles_add_in_any_order():
     assert one.members_ha == pytest.approx(other.members_ha, rel=1e-15)
     assert one.unobserved_ha == pytest.approx(2 * PIXEL_HA)
     assert set(rows["stratum"]) == {LAND, UNOBSERVED}
+
+
+def test_area_inside_is_the_covered_area_of_the_pixels_that_resemble():
+    tile = two_by_two([[0.5], [0.7], [0.2]], index=(0, 1, 2))
+    tile = replace(tile, is_inside=np.array([True, False, True]))
+    parts = {"a": (np.arange(4), np.array([1.0, 0.5, 0.25, 1.0]))}
+    rows = ledger_rows(tile, parts, pixel_area_ha=PIXEL_HA).set_index("stratum")
+    assert rows.loc[LAND, "area_inside_ha"] == pytest.approx(1.25 * PIXEL_HA)
+    assert rows.drop(LAND)["area_inside_ha"].eq(0).all()
+    share = sum_region(rows.reset_index(), ["a"]).outside_share
+    assert share == pytest.approx(0.5 / 1.75)
+
+
+def test_area_inside_adds_up_over_leaves_and_tiles():
+    tile = two_by_two([[0.5], [0.7]], index=(0, 1))
+    tile = replace(tile, is_inside=np.array([True, False]))
+    cut = {"a": (np.array([0]), np.ones(1)), "b": (np.array([1]), np.ones(1))}
+    rows = ledger_rows(tile, cut, pixel_area_ha=PIXEL_HA)
+    assert sum_region(rows, ["a"]).outside_share == 0.0
+    assert sum_region(rows, ["b"]).outside_share == 1.0
+    assert sum_region(rows, ["a", "b"]).outside_share == pytest.approx(0.5)
+
+
+def test_without_an_area_of_applicability_the_share_is_unknown_not_zero():
+    tile = two_by_two([[0.5], [0.7]], index=(0, 1))
+    whole = {"a": (np.arange(4), np.ones(4))}
+    rows = ledger_rows(tile, whole, pixel_area_ha=PIXEL_HA)
+    assert sum_region(rows, ["a"]).outside_share is None
+    known = replace(tile, is_inside=np.array([True, True]))
+    more = ledger_rows(known, whole, pixel_area_ha=PIXEL_HA)
+    assert sum_region(more, ["a"]).outside_share == 0.0
+    assert sum_region(pd.concat([rows, more]), ["a"]).outside_share is None
+    earlier = more.drop(columns="area_inside_ha")
+    assert sum_region(earlier, ["a"]).outside_share is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from dataclasses import replace
 
 import geopandas as gpd
 import pytest
@@ -31,6 +32,20 @@ def test_a_record_holds_the_estimate_and_the_verdict(observed_report):
     assert record["df"] is None
     assert record["flags"] == "not calibrated"
     assert record["area_gap"] == pytest.approx(1_621_345.6 / 1_583_900.0 - 1)
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.25, "25.0 %"), (0.25001, "25.1 %"), (1e-6, "0.1 %"), (1e-4, "0.1 %")],
+)
+def test_the_share_outside_is_said_and_never_rounded_down(observed_report, share, said):
+    row = observed_report.rows[0]
+    row = replace(row, estimate=replace(row.estimate, outside_share=share))
+    assert estimates_table([row])[0]["outside_share"] == share
+    out = io.StringIO()
+    Console(file=out, width=200).print(console_table([row]))
+    assert said in out.getvalue()
+    assert estimates_table(observed_report.rows)[0]["outside_share"] is None
 
 
 def test_a_refused_record_has_a_reason_and_no_number(observed_report):

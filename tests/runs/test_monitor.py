@@ -26,6 +26,9 @@ from qhsink.cli import monitor as monitor_command
 from qhsink.config import load_settings
 from qhsink.domain.errors import BadInput, ConfigError, RegionError, StoreFault
 from qhsink.estimation.ledger import sum_region
+from qhsink.imagery.composite import Flag
+from qhsink.registry import load_model
+from qhsink.reporting.digits import outside_text
 from qhsink.steps import publish
 from qhsink.steps.dry_run import foresee
 from qhsink.steps.monitor import run_monitor
@@ -34,6 +37,7 @@ from qhsink.steps.request import RunRequest
 pytestmark = pytest.mark.xdist_group("runs")
 
 GRASSLAND, WETLAND = "632324", "eling-zhaling"
+MODELS = Path(__file__).resolve().parents[2] / "models"
 
 
 def settings_in(folder):
@@ -87,6 +91,39 @@ def test_the_plot_based_cover_is_refused_until_there_are_plots(finished):
     refused = [r for r in published.rows if r.indicator_id == "cvcg"]
     assert len(refused) == 2
     assert all("needs plots" in r.refusal for r in refused)
+
+
+def test_the_share_outside_the_models_area_stands_beside_each_number(finished):
+    _, _, published = finished
+    estimates = gpd.read_parquet(published.out / "estimates.parquet")
+    ledger = pd.read_parquet(published.out / "ledger.parquet")
+    page = (published.out / "report.html").read_text(encoding="utf-8")
+    for row in published.rows:
+        if row.estimate is not None:
+            assert 0 < row.estimate.outside_share < 1
+            assert outside_text(row.estimate.outside_share) in page
+    assert estimates["outside_share"].notna().sum() == 4
+    assert (ledger["area_inside_ha"] <= ledger["area_ha"] * (1 + 1e-12)).all()
+
+
+def test_the_maps_mark_exactly_the_pixels_above_the_threshold(finished):
+    _, _, published = finished
+    record = json.loads((published.out / "run.json").read_text())
+    model = load_model(MODELS, record["model"]["id"])
+    marked = 0
+    for path in published.out.glob("maps/*/fvc_*.tif"):
+        with rasterio.open(path) as file:
+            assert file.descriptions == ("fvc", "fvc_model_sd", "fvc_dissimilarity")
+            index = file.read(3, masked=True).astype(float) * file.scales[2]
+        other = path.with_name(path.name.replace("fvc_", "quality_"))
+        with rasterio.open(other) as file:
+            outside = (file.read(2) & Flag.OUTSIDE_AREA) != 0
+        threshold, half = model.applicability.threshold, 0.5001e-4
+        assert not outside[index.filled(9) < threshold - half].any()
+        assert outside[index.filled(0) > threshold + half].all()
+        assert not outside[index.mask].any()
+        marked += int(outside.sum())
+    assert marked
 
 
 def test_a_reference_line_is_never_called_a_policy_verdict(finished):

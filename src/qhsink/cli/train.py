@@ -124,6 +124,7 @@ def train_fvc(
         folder,
         trained.ensemble,
         {"science": science, "run": run},
+        applicability=trained.applicability,
         pictures={"validation.png": picture},
     )
     for name, row in science["validation"]["runs"]["models"].items():

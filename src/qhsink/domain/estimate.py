@@ -49,6 +49,9 @@ class Estimate:
     """qhsink sets only ``estimate`` and ``design_verified``."""
     flags: tuple[str, ...] = field(default=())
     """Warnings that travel with the number."""
+    outside_share: float | None = None
+    """Share of the predicted area outside the model's area of applicability, 0..1;
+    None where no model is used or it does not say."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and math.isfinite(self.se) and self.se >= 0):

@@ -7,6 +7,7 @@ No row holds a mean: means do not add. Reading and writing files is not done her
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,8 +17,20 @@ from numpy.typing import NDArray
 
 LAND, WATER, UNOBSERVED = "land", "water", "unobserved"
 
-COLUMNS = ("tile", "leaf_id", "stratum", "area_ha", "value_ha", "member_ha")
-"""Ledger columns: areas [ha]; sums of value times area [unit ha]."""
+COLUMNS = (
+    "tile",
+    "leaf_id",
+    "stratum",
+    "area_ha",
+    "value_ha",
+    "member_ha",
+    "area_inside_ha",
+)
+"""Ledger columns: areas [ha]; sums of value times area [unit ha].
+
+``area_inside_ha`` is the part of the area inside the model's area of applicability:
+zero where nothing is predicted, NaN where the model does not say.
+"""
 
 _BLOCK = 65_536
 
@@ -34,6 +47,9 @@ class TileMap:
     """Predictions of every member, shape (n, K)."""
     is_water: NDArray[np.bool_]
     """Pixels seen as water, shape (y, x)."""
+    is_inside: NDArray[np.bool_] | None = None
+    """Predictions inside the model's area of applicability, shape (n,); None when
+    the model has none."""
 
 
 def ledger_rows(
@@ -71,15 +87,16 @@ def ledger_rows(
         wet = water[pixels] & ~predicted
         sums = _weighted_sums(tile_map.members, place[predicted], weight[predicted])
         nothing = np.zeros_like(sums)
-        for stratum, chosen, total in (
-            (LAND, predicted, sums),
-            (WATER, wet, nothing),
-            (UNOBSERVED, ~predicted & ~wet, nothing),
+        inside = _area_inside(tile_map.is_inside, place[predicted], weight[predicted])
+        for stratum, chosen, total, part in (
+            (LAND, predicted, sums, inside),
+            (WATER, wet, nothing, 0.0),
+            (UNOBSERVED, ~predicted & ~wet, nothing, 0.0),
         ):
             if chosen.any():
                 area = float(weight[chosen].sum())
-                value = float(total.mean())
-                rows.append((tile_map.tile, leaf, stratum, area, value, total.tolist()))
+                value, members = float(total.mean()), total.tolist()
+                rows.append((tile_map.tile, leaf, stratum, area, value, members, part))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -98,6 +115,16 @@ def _weighted_sums(
     return sums
 
 
+def _area_inside(
+    is_inside: NDArray[np.bool_] | None,
+    place: NDArray[np.int64],
+    weight: NDArray[np.float64],
+) -> float:
+    if is_inside is None:
+        return math.nan
+    return float(weight[is_inside[place]].sum())
+
+
 @dataclass(frozen=True, slots=True)
 class RegionSums:
     """What the ledger says of one region."""
@@ -110,6 +137,9 @@ class RegionSums:
     """Area with neither [ha]."""
     members_ha: NDArray[np.float64]
     """Sum of value times area per member [unit ha], shape (K,)."""
+    inside_ha: float = math.nan
+    """Part of ``land_ha`` inside the model's area of applicability [ha]; NaN when
+    a row does not say."""
 
     @property
     def area_ha(self) -> float:
@@ -123,6 +153,13 @@ class RegionSums:
         return self.land_ha / dry if dry > 0 else 0.0
 
     @property
+    def outside_share(self) -> float | None:
+        """Share of ``land_ha`` outside the area of applicability, 0..1, if known."""
+        if math.isnan(self.inside_ha) or self.land_ha <= 0:
+            return None
+        return min(1.0, max(0.0, 1.0 - self.inside_ha / self.land_ha))
+
+    @property
     def member_means(self) -> NDArray[np.float64]:
         """Mean over land per member, shape (K,)."""
         return self.members_ha / self.land_ha
@@ -132,14 +169,17 @@ def sum_region(rows: pd.DataFrame, leaf_ids: Iterable[str]) -> RegionSums:
     """Return the sums over the rows of ``leaf_ids``: a region is its leaves."""
     chosen = rows[rows["leaf_id"].isin(list(leaf_ids))]
     area = chosen.groupby("stratum")["area_ha"].sum()
-    land = chosen.loc[chosen["stratum"] == LAND, "member_ha"]
-    stacked = np.array(land.tolist(), dtype=np.float64)
+    land = chosen[chosen["stratum"] == LAND]
+    stacked = np.array(land["member_ha"].tolist(), dtype=np.float64)
+    # A ledger of an earlier release has no such column: then the share is unknown.
+    inside = land.get("area_inside_ha", pd.Series([math.nan]))
     members = stacked.sum(axis=0) if len(stacked) else np.zeros(0)
     return RegionSums(
         land_ha=float(area.get(LAND, 0.0)),
         water_ha=float(area.get(WATER, 0.0)),
         unobserved_ha=float(area.get(UNOBSERVED, 0.0)),
         members_ha=members,
+        inside_ha=float(inside.sum(skipna=False)),
     )
 
 

@@ -27,6 +27,9 @@ class Flag(IntFlag):
     """Snow on at least one date; those dates are not in the composite."""
     NO_DATA = 8
     """No date at all holds an observation here, clear or not."""
+    OUTSIDE_AREA = 16
+    """In the flags of a map, never of a composite: the pixel is outside the model's
+    area of applicability."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

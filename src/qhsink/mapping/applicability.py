@@ -216,8 +216,9 @@ def _moved(
     rows: NDArray[np.float32], matrix: NDArray[np.float32], shift: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return (F, n) features in index units along the tree's axes, (D, n)."""
-    moved = matrix @ rows
-    return np.subtract(moved, shift, out=moved)
+    moved: NDArray[np.float32] = matrix @ rows
+    moved -= shift
+    return moved
 
 
 def _checked(x: Doubles) -> Doubles:

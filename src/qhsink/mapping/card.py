@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qhsink.mapping import applicability
 from qhsink.mapping.features import FEATURES
 from qhsink.mapping.training import ENSEMBLE, Comparison, Samples, Trained
 from qhsink.mapping.validation import (
@@ -69,6 +70,9 @@ def describe_training(
             "clusters": _describe_comparison(trained.clusters, samples.target),
         },
         "interval": _plain(asdict(rule)),
+        "applicability": applicability.describe(
+            trained.applicability, trained.recipe.features
+        ),
         "tolerance": TOLERANCE,
     }
 
@@ -107,6 +111,7 @@ def render_card(card: Mapping[str, Any]) -> str:
             *_section_method(science),
             *_section_results(science, run["cpu_ms_per_mpx"]),
             *_section_errors(science),
+            *_section_area(science),
             *_section_reproduce(card),
         ]
     )
@@ -303,6 +308,29 @@ def _section_errors(science: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
+def _section_area(science: Mapping[str, Any]) -> Iterator[str]:
+    area = science.get("applicability")
+    if area is None:
+        return
+    weights = ", ".join(
+        f"{name} {share:.3f}" for name, share in area["weights"].items()
+    )
+    yield "## Area of applicability"
+    yield ""
+    yield (
+        "Dissimilarity index after Meyer and Pebesma 2021: distance to the nearest "
+        "training sample in standardised features, weighted by permutation importance "
+        f"({weights}; shares of one), over the mean distance between samples. "
+        f"A pixel at or below {area['threshold']:.4f} is inside: upper quartile plus "
+        "1.5 interquartile ranges of the samples' own dissimilarity to other folds "
+        f"(runs of rows), which {area['training_inside']:.1%} of them meet. Inside, "
+        "the scores above may be expected to hold for what the samples stand for; "
+        "outside nothing is known. It compares spectra, not places: being inside does "
+        "not make a pixel of another region part of the domain."
+    )
+    yield ""
+
+
 def _section_reproduce(card: Mapping[str, Any]) -> Iterator[str]:
     science, run = card["science"], card["run"]
     versions = ", ".join(f"{name} {text}" for name, text in run["versions"].items())
@@ -317,7 +345,10 @@ def _section_reproduce(card: Mapping[str, Any]) -> Iterator[str]:
     )
     yield ""
     yield f"* Made with: {versions}"
-    yield f"* Digest (weights and scientific part of `card.json`): `{card['digest']}`"
+    covered = "weights and"
+    if "applicability" in science:
+        covered = "weights, area of applicability and"
+    yield f"* Digest ({covered} scientific part of `card.json`): `{card['digest']}`"
     yield ""
 
 

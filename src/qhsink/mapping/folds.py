@@ -1,15 +1,36 @@
 """Which samples are held out together.
 
 A fold never splits a group. What makes a group is the caller's knowledge of how the
-samples were taken; two rules for samples without coordinates are here.
+samples were taken: two rules for samples without coordinates, blocks and distance
+matching for samples with them. Reading samples does not belong here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.optimize import nnls
+from scipy.spatial import KDTree
+from scipy.spatial.distance import pdist
+from scipy.stats import ks_2samp, wasserstein_distance
+
+from qhsink.domain.errors import TableError
 
 Ints = NDArray[np.int64]
+Doubles = NDArray[np.float64]
+Clustering = Literal["hierarchical", "kmeans"]
+
+CUTS = 100
+"""Numbers of clusters that ``knndm`` tries, at most (as CAST)."""
+NO_CLUSTERING = 0.05
+"""p-value from which training points count as not clustered (as CAST)."""
+CLASSES = 15
+"""Distance classes of a variogram."""
 
 
 def consecutive_runs(count: int, *, length: int) -> Ints:
@@ -72,3 +93,234 @@ def deal_folds(groups: Ints, *, folds: int, seed: int) -> Ints:
 def row_autocorrelation(values: NDArray[np.float64], *, lag: int) -> float:
     """Return the correlation of ``values`` with themselves ``lag`` rows later."""
     return float(np.corrcoef(values[lag:], values[:-lag])[0, 1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NearestNeighbourFolds:
+    """Folds whose held-out points are as far from training as the map is."""
+
+    folds: Ints
+    """(n,) fold of each training point, from 0."""
+    clusters: int | None
+    """Clusters that were merged into the folds; None for random folds."""
+    distance: float
+    """Wasserstein-1 distance of ``between`` and ``to_map``, in their unit."""
+    alone: Doubles
+    """(n,) distance of each training point to the nearest other (Gj)."""
+    between: Doubles
+    """(n,) distance of each training point to the nearest of another fold (Gj*)."""
+    to_map: Doubles
+    """(m,) distance of each prediction point to the nearest training point (Gij)."""
+
+
+def knndm(
+    train: Doubles,
+    prediction: Doubles,
+    *,
+    folds: int,
+    seed: int,
+    clustering: Clustering = "hierarchical",
+    max_share: float = 0.5,
+) -> NearestNeighbourFolds:
+    """Return folds by k-fold nearest neighbour distance matching.
+
+    Clusters of training points, cut at many numbers of clusters and merged into
+    ``folds``; kept is the cut for which distances between folds are distributed most
+    like those from the map to the training points. Where the training points are
+    no more clustered than the map asks for, folds are random.
+
+    Parameters
+    ----------
+    train : (n, 2) float
+        Training points, projected [m].
+    prediction : (m, 2) float
+        Points that stand for the area to be mapped [m], such as a regular grid.
+    folds : int
+        Number of folds.
+    seed : int
+        Seed of k-means and of random folds.
+    clustering : {"hierarchical", "kmeans"}
+        Ward's linkage, which is deterministic, or k-means.
+    max_share : float
+        Greatest share of the training points in one fold.
+
+    Raises
+    ------
+    TableError
+        When there are too few points, or every cut leaves a fold too large.
+
+    Notes
+    -----
+    Linnenbrink, Mila, Ludwig and Meyer 2024, Geosci. Model Dev. 17:5897, as CAST 1.1
+    does it: 100 numbers of clusters, evenly spaced in their logarithm from ``folds``
+    to n - 2; clusters ordered along the first principal axis and dealt in turn, those
+    of n / folds points or more kept whole; random folds where a one-sided
+    Kolmogorov-Smirnov test at 5 % finds no clustering. Deviations: Euclidean
+    distance alone; k-means is scikit-learn's, which may name another number of
+    clusters for the same folds.
+    """
+    if len(train) < folds + 2 or len(prediction) == 0:
+        raise TableError(
+            f"{len(train)} training and {len(prediction)} prediction points",
+            expected=f"at least {folds + 2} and 1 for {folds} folds",
+            remedy="Add points, or ask for fewer folds.",
+        )
+    alone = np.asarray(KDTree(train).query(train, k=2)[0])[:, 1]
+    to_map = np.asarray(KDTree(train).query(prediction)[0])
+    if ks_2samp(alone, to_map, alternative="greater").pvalue >= NO_CLUSTERING:
+        places = np.random.default_rng(seed).permutation(len(train))
+        chosen, count = places.astype(np.int64) % folds, None
+    else:
+        chosen, count = _best_cut(
+            train, to_map, folds, max_share, _cutter(train, clustering, seed)
+        )
+    between = distance_between(train, chosen)
+    gap = float(wasserstein_distance(between, to_map))
+    return NearestNeighbourFolds(chosen, count, gap, alone, between, to_map)
+
+
+def distance_between(points: Doubles, folds: Ints) -> Doubles:
+    """Return the distance of each of (n, 2) points to the nearest of another fold."""
+    out = np.empty(len(points))
+    for fold in np.unique(folds):
+        here = folds == fold
+        out[here] = np.asarray(KDTree(points[~here]).query(points[here])[0])
+    return out
+
+
+def _best_cut(
+    train: Doubles,
+    to_map: Doubles,
+    folds: int,
+    max_share: float,
+    cut: Callable[[int], Ints],
+) -> tuple[Ints, int]:
+    tries = np.exp(np.linspace(np.log(folds), np.log(len(train) - 2), CUTS))
+    middle = train - train.mean(axis=0)
+    along = middle @ np.linalg.svd(middle, full_matrices=False)[2][0]
+    best: tuple[float, Ints, int] | None = None
+    for count in dict.fromkeys(np.rint(tries).astype(int).tolist()):
+        merged = _merge(cut(count), along, folds)
+        if np.bincount(merged).max() > max_share * len(train):
+            continue
+        gap = float(wasserstein_distance(distance_between(train, merged), to_map))
+        if best is None or gap < best[0] - 1e-12:
+            best = gap, merged, count
+    if best is None:
+        raise TableError(
+            f"every division holds more than {max_share:.0%} of the points in a fold",
+            expected=f"{folds} folds of at most that share",
+            remedy="Ask for more folds or allow a greater share.",
+        )
+    return best[1], best[2]
+
+
+def _cutter(train: Doubles, clustering: Clustering, seed: int) -> Callable[[int], Ints]:
+    if clustering == "hierarchical":
+        tree = linkage(train, "ward")
+        return lambda count: np.asarray(
+            fcluster(tree, count, "maxclust"), dtype=np.int64
+        )
+    from sklearn.cluster import KMeans  # noqa: PLC0415 - not needed to predict
+
+    return lambda count: np.asarray(
+        KMeans(count, n_init=10, random_state=seed).fit_predict(train), np.int64
+    )
+
+
+def _merge(clusters: Ints, along: Doubles, folds: int) -> Ints:
+    """Return folds: large clusters alone, the others dealt along the axis."""
+    names, place, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+    middle = np.bincount(place, weights=along) / sizes
+    order = np.argsort(middle, kind="stable")
+    large = order[sizes[order] >= len(clusters) / folds]
+    small = order[sizes[order] < len(clusters) / folds]
+    fold_of = np.empty(len(names), np.int64)
+    fold_of[large] = np.arange(len(large))
+    if len(small):
+        dealt = np.arange(len(small)) % (folds - len(large))
+        fold_of[small] = len(large) + dealt
+    return fold_of[place]
+
+
+def leave_group_out(groups: Sequence[object]) -> Ints:
+    """Return folds that each hold out one group: a county, a year, a campaign.
+
+    Raises
+    ------
+    TableError
+        When there is one group only.
+    """
+    labels = np.unique(np.asarray(groups).astype(str), return_inverse=True)[1]
+    if len(labels) == 0 or labels.max() == 0:
+        raise TableError(
+            "samples of a single group",
+            expected="at least two, so that one can be held out",
+            remedy="Name another column, or use spatial blocks.",
+        )
+    return labels.astype(np.int64)
+
+
+def spatial_blocks(points: Doubles, *, edge: float) -> Ints:
+    """Return the square block of each of (n, 2) projected points [m].
+
+    Parameters
+    ----------
+    points : (n, 2) float
+        Projected coordinates [m].
+    edge : float
+        Edge of a block [m], at least the range of the residual correlation
+        (``residual_range``).
+    """
+    cells = np.floor(points / edge).astype(np.int64)
+    return np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def residual_range(
+    points: Doubles, residuals: Doubles, *, longest: float | None = None
+) -> float:
+    """Return the distance beyond which residuals are no longer alike [m].
+
+    The practical range (95 % of the sill) of an exponential variogram with nugget,
+    fitted to the empirical one by least squares weighted by pairs over distance.
+
+    Parameters
+    ----------
+    points : (n, 2) float
+        Projected coordinates [m].
+    residuals : (n,) float
+        Out-of-fold residuals.
+    longest : float, optional
+        Greatest distance of pairs used [m]; a third of the greatest by default.
+
+    Returns
+    -------
+    float
+        At most ``longest``; 0 when no variogram with structure fits better than
+        pure nugget.
+
+    Notes
+    -----
+    Cressie 1993, Statistics for Spatial Data, sections 2.4 and 2.6: Matheron's
+    estimator in 15 classes. Weights are N/h, not Cressie's N/gamma(h)^2.
+    """
+    apart = pdist(points)
+    reach = longest or float(apart.max()) / 3
+    unlike = np.square(pdist(residuals[:, None])) / 2
+    place = np.digitize(apart, np.linspace(0, reach, CLASSES + 1)[1:-1])
+    near = apart <= reach
+    pairs = np.bincount(place[near], minlength=CLASSES)
+    used = pairs > 0
+    lag = np.bincount(place[near], apart[near], CLASSES)[used] / pairs[used]
+    gamma = np.bincount(place[near], unlike[near], CLASSES)[used] / pairs[used]
+    weight = pairs[used] / np.maximum(lag, reach / CLASSES / 2)
+    scales = np.linspace(reach / CLASSES / 3, reach / 3, 200)
+    flat = float(weight @ np.square(gamma - np.average(gamma, weights=weight)))
+    best, found = flat * (1 - 1e-3), 0.0
+    for scale in scales:
+        shape = np.stack([np.ones_like(lag), 1 - np.exp(-lag / scale)], axis=1)
+        root = np.sqrt(weight)
+        part, rest = nnls(shape * root[:, None], gamma * root)
+        if part[1] > 0 and rest**2 < best:
+            best, found = rest**2, 3 * float(scale)
+    return found

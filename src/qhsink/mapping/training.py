@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qhsink.mapping import applicability
+from qhsink.mapping.applicability import Applicability
 from qhsink.mapping.baselines import Predictor, baselines
 from qhsink.mapping.ensemble import (
     Ensemble,
@@ -28,6 +30,7 @@ from qhsink.mapping.folds import (
     row_autocorrelation,
     spectral_clusters,
 )
+from qhsink.mapping.validation import permutation_importance
 
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -111,6 +114,8 @@ class Trained:
     """Cross-validation over spectral clusters."""
     autocorrelation: float
     """Lag-one correlation of the target along the rows."""
+    applicability: Applicability
+    """Where the scores over runs of rows may be expected to hold."""
 
 
 def train(samples: Samples, recipe: Recipe, *, report: Report) -> Trained:
@@ -134,7 +139,39 @@ def train(samples: Samples, recipe: Recipe, *, report: Report) -> Trained:
     report(f"fitting {recipe.members} members on all {len(samples.target)} samples")
     ensemble = fit_ensemble(samples, recipe, groups)
     lag_one = row_autocorrelation(samples.target, lag=1)
-    return Trained(recipe, ensemble, runs, hard, lag_one)
+    area = fit_area(samples, ensemble, runs.folds, seed=recipe.seed)
+    return Trained(recipe, ensemble, runs, hard, lag_one, area)
+
+
+def fit_area(
+    samples: Samples, ensemble: Ensemble, folds: Ints, *, seed: int
+) -> Applicability:
+    """Return the area of applicability of an ensemble.
+
+    Features are weighted by permutation importance: the growth of the ensemble's
+    RMSE on its training data.
+
+    Parameters
+    ----------
+    samples : Samples
+        What it was trained on.
+    ensemble : Ensemble
+        The model.
+    folds : (n,) int
+        Fold of each sample in the cross-validation whose scores are meant.
+    seed : int
+        Seed of the shuffles.
+    """
+    features = feature_matrix(samples.reflectance, ensemble.features).astype(np.float64)
+    weights = permutation_importance(
+        lambda x: np.asarray(
+            predict_members(ensemble, x.astype(np.float32)).mean(axis=1), np.float64
+        ),
+        features,
+        samples.target,
+        seed=seed,
+    )
+    return applicability.fit(features, weights=weights, folds=folds)
 
 
 def fit_ensemble(

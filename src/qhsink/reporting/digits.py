@@ -98,6 +98,14 @@ def share_text(share: float | None) -> str:
     return f"{percent:.1f} %"
 
 
+def outside_text(share: float | None) -> str:
+    """Return a share outside in per cent, never rounded down to nothing."""
+    if share is None or not math.isfinite(share):
+        return MISSING
+    percent = math.ceil(share * 1000.0 - 1e-9) / 10.0
+    return f"{percent:.1f} %"
+
+
 def level_text(confidence: float) -> str:
     """Return a confidence, such as ``90 %``."""
     return f"{confidence * 100.0:.4g} %"

@@ -67,6 +67,9 @@ class QualityClass:
 QUALITY_CLASSES = (
     QualityClass(Flag(0), "#e4ebe5", Words("正常", "clear")),
     QualityClass(Flag.SNOW_SEEN, "#a9d5f0", Words("曾有积雪", "snow seen")),
+    QualityClass(
+        Flag.OUTSIDE_AREA, "#cdb4db", Words("模型适用域外", "outside model area")
+    ),
     QualityClass(Flag.WATER, "#3f78b5", Words("水体", "water")),
     QualityClass(Flag.TOO_FEW, "#e0893a", Words("观测不足", "too few")),
     QualityClass(Flag.NO_DATA, "#6f6f6f", Words("无影像", "no image")),

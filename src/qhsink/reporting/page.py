@@ -163,6 +163,7 @@ def _templates() -> jinja2.Environment:
         "interval": digits.interval_text,
         "level": digits.level_text,
         "share": digits.share_text,
+        "outside": digits.outside_text,
         "probability": digits.probability_text,
         "ha": digits.hectares_text,
         "wan_ha": digits.wan_hectares_text,

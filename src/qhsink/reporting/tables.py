@@ -19,6 +19,7 @@ from qhsink.reporting.digits import (
     MISSING,
     estimate_text,
     level_text,
+    outside_text,
     plain_text,
     probability_text,
 )
@@ -37,6 +38,7 @@ _NUMBERS = (
     "confidence",
     "area_ha",
     "valid_share",
+    "outside_share",
     "target_value",
     "target_year",
     "p_met",
@@ -64,6 +66,7 @@ def console_table(rows: Sequence[ReportRow]) -> Table:
     table.add_column("indicator")
     table.add_column("region")
     table.add_column(f"value ± half-width at {at or MISSING}", justify="right")
+    table.add_column("outside model's area", justify="right")
     table.add_column("target", justify="right")
     table.add_column("verdict")
     for row in rows:
@@ -170,6 +173,7 @@ _ESTIMATE_FIELDS = (
     "n",
     "area_ha",
     "valid_share",
+    "outside_share",
     "provenance",
     "simulated",
     "status",
@@ -209,7 +213,7 @@ def _console_cells(row: ReportRow) -> tuple[Text, ...]:
     if row.estimate is None:
         found = (row.refusal or "").partition("; expected ")[0]
         reason = Text(f"refused: {found}", style="yellow")
-        return name, region, Text(MISSING), Text(MISSING), reason
+        return name, region, Text(MISSING), Text(MISSING), Text(MISSING), reason
     verdict = row.verdict
     target = MISSING
     if verdict is not None:
@@ -227,4 +231,5 @@ def _console_cells(row: ReportRow) -> tuple[Text, ...]:
         )
     if row.estimate.provenance == "simulated":
         said.append("  [simulated]", style="bold yellow")
-    return name, region, Text(estimate_text(row.estimate)), Text(target), said
+    outside = Text(outside_text(row.estimate.outside_share))
+    return name, region, Text(estimate_text(row.estimate)), outside, Text(target), said

@@ -15,7 +15,12 @@ from qhsink.domain.errors import ConfigError, Refusal
 from qhsink.domain.estimate import Estimate, Target, Verdict
 from qhsink.domain.indicator import Indicator
 from qhsink.domain.region import Region
-from qhsink.estimation.ledger import RegionSums, mean_and_model_se, sum_region
+from qhsink.estimation.ledger import (
+    COLUMNS,
+    RegionSums,
+    mean_and_model_se,
+    sum_region,
+)
 from qhsink.indicators.definitions import admit
 from qhsink.indicators.interval import student_interval
 from qhsink.indicators.verdict import judge
@@ -46,11 +51,10 @@ def gather_ledger(plan: RunPlan, outcomes: Sequence[TileOutcome]) -> Ledger:
     for kind in plan.kinds:
         mine = [outcome for outcome in outcomes if outcome.kind == kind]
         parts = [read_ledger(o, store) for o in mine if o.error is None]
-        columns = ["tile", "leaf_id", "stratum", "area_ha", "value_ha", "member_ha"]
         rows[kind] = (
             pd.concat(parts, ignore_index=True)
             if parts
-            else pd.DataFrame(columns=columns)
+            else pd.DataFrame(columns=list(COLUMNS))
         )
         failed[kind] = {o.tile: o.error for o in mine if o.error is not None}
     return Ledger(rows, failed)
@@ -160,6 +164,7 @@ def _estimate(
         valid_share=sums.valid_share,
         provenance="simulated" if plan.simulated else "observed",
         flags=(MODEL_ONLY,),
+        outside_share=sums.outside_share,
     )
 
 

@@ -22,6 +22,7 @@ from qhsink import __version__
 from qhsink.config import load_indicators
 from qhsink.domain.errors import StoreFault
 from qhsink.domain.scene import Scene
+from qhsink.estimation.ledger import COLUMNS
 from qhsink.registry import load_model
 from qhsink.reporting.catalogue import MapBand, MapFile, map_item, write_catalogue
 from qhsink.reporting.page import write_page
@@ -51,6 +52,16 @@ FVC_BANDS = (
         NODATA,
     ),
 )
+AREA_BAND = MapBand(
+    "fvc_dissimilarity",
+    "dissimilarity to the training data (Meyer and Pebesma 2021)",
+    "1",
+    "uint16",
+    SCALE,
+    0.0,
+    NODATA,
+)
+"""Third band of the map of a model with an area of applicability."""
 QUALITY_BANDS = (
     MapBand("n_clear", "clear observations", "1", "uint8"),
     MapBand("flags", "bits of imagery.composite.Flag", "1", "uint8"),
@@ -140,7 +151,9 @@ def _write_maps(plan: RunPlan, outcomes: Sequence[TileOutcome], folder: Path) ->
         source = store.folder_of("maps", outcome.keys["maps"])
         manifest = json.loads((source / "manifest.json").read_text(encoding="utf-8"))
         label = plan.period(_kind(outcome)).label
-        for name, bands in (("fvc", FVC_BANDS), ("quality", QUALITY_BANDS)):
+        known = manifest["meta"].get("applicability", False)
+        fvc_bands = (*FVC_BANDS, AREA_BAND) if known else FVC_BANDS
+        for name, bands in (("fvc", fvc_bands), ("quality", QUALITY_BANDS)):
             target = folder / "maps" / label / f"{name}_{outcome.tile}.tif"
             target.parent.mkdir(parents=True, exist_ok=True)
             _link(source / f"{name}.tif", target)
@@ -197,8 +210,7 @@ def _write_tables(
         for kind, frame in ledger.rows.items()
         if len(frame)
     ]
-    columns = ["tile", "leaf_id", "stratum", "area_ha", "value_ha", "member_ha"]
-    empty = pd.DataFrame(columns=[*columns, "period"])
+    empty = pd.DataFrame(columns=[*COLUMNS, "period"])
     whole = pd.concat(parts, ignore_index=True) if parts else empty
     whole.to_parquet(folder / "ledger.parquet", index=False)
     geometries = {r.id: plan.region_geometry(r.id) for r in plan.regions}

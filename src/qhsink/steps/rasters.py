@@ -6,6 +6,7 @@ The composite is a working file (tiled, zstd); the maps are COGs as published.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,16 @@ NODATA = 65_535
 
 SCALE = 1e-4
 """Unit per digital number, in the uint16 maps."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resemblance:
+    """How far the predicted pixels of a tile resemble the training data."""
+
+    dissimilarity: NDArray[np.float32]
+    """(n,) dissimilarity index, in the order of ``Prediction.index``."""
+    inside: NDArray[np.bool_]
+    """(n,) inside the model's area of applicability."""
 
 
 def nothing_seen(geobox: GeoBox) -> Composite:
@@ -76,25 +87,34 @@ def write_maps(
     geobox: GeoBox,
     block: int,
     tags: Mapping[str, str],
+    resemblance: Resemblance | None = None,
 ) -> None:
-    """Write the maps of a tile: value and spread, and how they came about."""
+    """Write the maps of a tile: value and spread, and how they came about.
+
+    Where the model has an area of applicability, a third band holds the
+    dissimilarity index (6.5534 and more as 6.5534), and the flags ``OUTSIDE_AREA``.
+    """
+    layers = [prediction.mean, prediction.spread]
+    flags = composite.flags
+    if resemblance is not None:
+        most = np.float32((NODATA - 1) * SCALE)
+        layers.append(np.minimum(resemblance.dissimilarity, most))
+        flags = flags.copy()
+        flags.ravel()[prediction.index[~resemblance.inside]] |= int(Flag.OUTSIDE_AREA)
     write_cog(
         folder / "fvc.tif",
-        [
-            _on_lattice(prediction.mean, prediction.index, geobox),
-            _on_lattice(prediction.spread, prediction.index, geobox),
-        ],
+        [_on_lattice(layer, prediction.index, geobox) for layer in layers],
         geobox=geobox,
         nodata=NODATA,
-        descriptions=("fvc", "fvc_model_sd"),
-        scales=(SCALE, SCALE),
-        units=("1", "1"),
+        descriptions=("fvc", "fvc_model_sd", "fvc_dissimilarity")[: len(layers)],
+        scales=(SCALE,) * len(layers),
+        units=("1",) * len(layers),
         tags=tags,
         block_px=block,
     )
     write_cog(
         folder / "quality.tif",
-        [composite.n_clear, composite.flags],
+        [composite.n_clear, flags],
         geobox=geobox,
         nodata=None,
         descriptions=("n_clear", "flags"),
