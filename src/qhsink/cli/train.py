@@ -174,6 +174,36 @@ def check_command(model_id: str, models_dir: Path | None) -> None:
     _show_checked(check_model(models_dir or _models_dir(), model_id))
 
 
+@models.command("compare")
+@click.argument("first_id", metavar="A")
+@click.argument("second_id", metavar="B")
+@_folder
+def compare_command(first_id: str, second_id: str, models_dir: Path | None) -> None:
+    """Set two models of one target side by side; * marks what differs."""
+    from qhsink.mapping.side_by_side import comparable, compare_cards, prediction_gap
+    from qhsink.registry import load_model
+
+    folder = models_dir or _models_dir()
+    first, second = (load_model(folder, name) for name in (first_id, second_id))
+    one, other = first.card["science"], second.card["science"]
+    click.echo(f"  {'':38s} {first.id:30s} {second.id}")
+    for line in compare_cards(one, other):
+        mark = "*" if line.differs else " "
+        click.echo(f"{mark} {line.name:38s} {line.first:30s} {line.second}")
+    if not comparable(one, other):
+        click.echo(
+            "The scores are of other samples or other folds: they do not say which "
+            "of the two is better."
+        )
+    area = first.applicability or second.applicability
+    if area is not None and first.ensemble.features == second.ensemble.features:
+        gap = prediction_gap(first.ensemble, second.ensemble, area.predictors)
+        click.echo(
+            f"B - A on {gap.count} training samples: mean {gap.mean:+.4f}, "
+            f"RMS {gap.rms:.4f}, at most {gap.most:.4f}"
+        )
+
+
 def _models_dir() -> Path:
     from qhsink.config import project_dir
 
