@@ -97,7 +97,7 @@ def test_landsat_is_scaled_on_the_server_and_keeps_its_flags(number):
     bands = '["SR_B2", "SR_B3", "SR_B4", "SR_B5", "SR_B6", "SR_B7"]'
     assert (
         f'Image.add(Image.multiply(Image.select({bands}, Image.load("{image_id}")), '
-        "Image.constant(0.275)), Image.constant(-2000))"
+        "Image.constant(0.275)), Image.constant(-2000.0))"
     ) in text
     flags = f'Image.select(["QA_PIXEL"], Image.load("{image_id}"))'
     assert f"Image.unmask({flags}, false, Image.constant(1))" in text

@@ -66,6 +66,7 @@ class EarthEngine(ThreadingHTTPServer):
         self.limit_bytes = MAX_BYTES
         self.page_size = 1000
         self.delay_s = 0.0
+        self.drip_s = 20.0
         self.at_once = self.most_at_once = 0
         self.lock = threading.Lock()
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -130,6 +131,8 @@ class Handler(BaseHTTPRequestHandler):
             self._faulty(path) or self._serve(path, body)
         except Refused as refused:
             self._error(refused.status, str(refused))
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the client has given up
         finally:
             with self.server.lock:
                 self.server.at_once -= 1
@@ -245,7 +248,7 @@ class Handler(BaseHTTPRequestHandler):
         self._head(200, 10_000, "application/octet-stream")
         self.close_connection = True
         with contextlib.suppress(OSError):
-            for _ in range(200):
+            for _ in range(int(self.server.drip_s * 20)):
                 self.wfile.write(b"\0" * 10)
                 self.wfile.flush()
                 time.sleep(0.05)

@@ -15,6 +15,7 @@ from typing import Any
 import httplib2
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 progress = logging.getLogger("qhsink.progress")
 
@@ -78,9 +79,9 @@ class BoundedTransport:
         with self._places:
             try:
                 return self._exchange(uri, method, body, headers)
-            except requests.exceptions.Timeout as error:
+            except (requests.exceptions.Timeout, ReadTimeoutError) as error:
                 raise TimeoutError(f"no answer in {self._deadline_s:g} s") from error
-            except requests.exceptions.RequestException as error:
+            except (requests.exceptions.RequestException, HTTPError) as error:
                 raise ConnectionError(type(error).__name__) from error
 
     def _exchange(
@@ -92,7 +93,8 @@ class BoundedTransport:
             method, uri, data=body, headers=headers, timeout=limits, stream=True
         ) as answer:
             pieces = []
-            for piece in answer.iter_content(PIECE):
+            # Not ``iter_content``: that waits until a piece is full.
+            while piece := answer.raw.read1(PIECE, decode_content=True):
                 pieces.append(piece)
                 if self._clock() > end:
                     raise TimeoutError(f"no whole answer in {self._deadline_s:g} s")

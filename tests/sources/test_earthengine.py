@@ -1,0 +1,465 @@
+"""Earth Engine through its real client, spoken to by a stand-in on the loopback."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from qhsink.config import SourceConfig, load_settings
+from qhsink.domain.errors import SourceError
+from qhsink.domain.period import parse_month
+from qhsink.domain.scene import BANDS
+from qhsink.grid import Grid, qinghai_albers
+from qhsink.imagery.composite import median_composite
+from qhsink.regions.database import load_database
+from qhsink.sources.earthengine import pin_images
+from qhsink.sources.earthengine_expressions import median_sentinel2
+from qhsink.sources.earthengine_retry import Retries
+from qhsink.sources.earthengine_session import close_session, open_session
+from qhsink.sources.reading import read_window
+from qhsink.sources.stac import pin_scenes
+from qhsink.steps.monitor import run_monitor
+from qhsink.steps.request import RunRequest
+from qhsink.twin.archive import build_archive
+from tests.standins.earthengine import GOOD_TOKEN, PROJECT, serving
+from tests.standins.earthengine_images import S2, SCORES, twin_world
+
+pytestmark = pytest.mark.xdist_group("earthengine")
+
+REGION, PIXEL = "632324", 480.0
+MONTH = parse_month("2025-08")
+EVERYWHERE = (90.0, 30.0, 105.0, 40.0)
+PIXELS = "image:computePixels"
+
+
+@pytest.fixture(scope="module")
+def region(project_folder):
+    database = load_database(project_folder / "aoi" / "qinghai.gpkg")
+    return database.geometry(REGION, qinghai_albers())
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory, region):
+    folder = tmp_path_factory.mktemp("twin") / "demo"
+    return build_archive(
+        folder, regions=[(REGION, region)], seed=2025, year=2025, pixel_size_m=PIXEL
+    )
+
+
+@pytest.fixture
+def server(catalogue):
+    with serving(twin_world(catalogue)) as running:
+        yield running
+
+
+@pytest.fixture
+def connect(server, monkeypatch):
+    """Connect to the stand-in as its service account, waits written down."""
+    monkeypatch.setenv("EARTHENGINE_TOKEN", json.dumps(server.service_account()))
+    waits = []
+
+    def open_(**options):
+        source = SourceConfig(
+            kind="earthengine",
+            url=server.url,
+            cloud_project=PROJECT,
+            collections=(S2,),
+            **options,
+        )
+        rng = random.Random(1)  # noqa: S311 - jitter
+        open_session(source, retries=Retries(sleep=waits.append, rng=rng))
+        return source, waits
+
+    yield open_
+    close_session()
+
+
+@pytest.fixture(scope="module")
+def grid():
+    return Grid(qinghai_albers(), PIXEL, tile_px=128, block_px=128)
+
+
+@pytest.fixture(scope="module")
+def tile(grid, region):
+    """The tile that holds most of the region."""
+    return max(
+        grid.tiles_over(region), key=lambda t: t.bounds.intersection(region).area
+    )
+
+
+@pytest.fixture(scope="module")
+def from_files(catalogue):
+    source = SourceConfig(kind="static", url=str(catalogue))
+    return pin_scenes(source, project=Path(), bbox=EVERYWHERE, period=MONTH)
+
+
+@pytest.fixture(scope="module")
+def expected(from_files, tile):
+    return read_window(from_files, tile.geobox)
+
+
+def assert_same(stack, expected):
+    assert stack.days == expected.days
+    np.testing.assert_array_equal(stack.mask, expected.mask)
+    np.testing.assert_array_equal(stack.reflectance, expected.reflectance)
+
+
+def test_the_images_pinned_are_the_scenes_of_the_files(connect, server, from_files):
+    server.page_size = 2
+    source, _ = connect()
+    images = pin_images(source, bbox=EVERYWHERE, period=MONTH)
+    for name in (
+        "acquired",
+        "platform",
+        "baseline",
+        "cloud_share",
+        "bbox",
+        "simulated",
+    ):
+        theirs = sorted(str(getattr(scene, name)) for scene in from_files)
+        assert sorted(str(getattr(image, name)) for image in images) == theirs
+    assert server.count(f"{S2}:listAssets") > len(images) / 2
+    assert {image.file("red").offset for image in images} == {0.0}
+    assert all("cs_cdf < 0.6" in image.offset_rule for image in images)
+
+
+def test_the_cube_is_that_of_the_files(connect, expected, tile):
+    source, _ = connect()
+    images = pin_images(source, bbox=EVERYWHERE, period=MONTH)
+    stack = read_window(images, tile.geobox)
+    assert (expected.reflectance > 0).mean() > 0.2
+    assert_same(stack, expected)
+
+
+def test_a_score_below_the_threshold_hides_what_the_classes_call_clear(
+    connect, server, expected, tile
+):
+    source, _ = connect()
+    images = pin_images(source, bbox=EVERYWHERE, period=MONTH)
+    server.world.hazy = {i.item_id for i in images if i.acquired.day == 1}
+    stack = read_window(images, tile.geobox)
+    first = expected.mask[0]
+    ground = np.isin(first, (1, 2, 4, 5, 6, 7))
+    assert ground.any()
+    # Where two granules overlap, shadow of one may now rank before cloud of the other.
+    assert set(np.unique(stack.mask[0][ground])) <= {3, 8}
+    np.testing.assert_array_equal(stack.mask[0][~ground], first[~ground])
+    np.testing.assert_array_equal(stack.mask[1:], expected.mask[1:])
+
+
+def test_an_image_without_a_score_says_so_and_is_read_by_its_classes(
+    connect, server, expected, tile
+):
+    for name in [name for name in server.world.assets if name.startswith(SCORES)]:
+        del server.world.assets[name]
+    source, _ = connect()
+    images = pin_images(source, bbox=EVERYWHERE, period=MONTH)
+    assert all("no Cloud Score+" in image.offset_rule for image in images)
+    assert_same(read_window(images, tile.geobox), expected)
+
+
+def test_the_servers_own_median_is_the_median_of_the_clear_dates(
+    connect, expected, tile
+):
+    source, _ = connect()
+    session = open_session(source)
+    image = median_sentinel2(EVERYWHERE, "2025-08-01", "2025-09-01", threshold=0.6)
+    bands = (*BANDS, "n_clear")
+    found = session.pixels(image, tile.geobox, bands=bands, what="median")
+    clear = (expected.mask > 0) & ~np.isin(expected.mask, (3, 8, 9, 10))
+    once = median_composite(
+        expected.reflectance, clear, np.zeros_like(clear), min_clear=1
+    )
+    assert (once.n_clear > 1).any()
+    # Where granules overlap the server counts a day twice; elsewhere they agree.
+    alone = once.n_clear == found["n_clear"]
+    assert alone.mean() > 0.8
+    for number, band in enumerate(BANDS):
+        difference = found[band].astype(int) - once.reflectance[number]
+        assert np.abs(difference[alone]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [429, 503, 500, (429, 7), "reset", "truncated", "stump", "page"],
+    ids=[
+        "too-many-requests",
+        "unavailable",
+        "internal",
+        "told-to-wait",
+        "connection-reset",
+        "cut-short",
+        "torn-array",
+        "a-proxys-page-with-status-200",
+    ],
+)
+def test_a_passing_fault_costs_one_more_request(connect, server, expected, tile, fault):
+    source, waits = connect()
+    images = pin_images(source, bbox=EVERYWHERE, period=MONTH)
+    touching = len({i for day in expected.scene_ids for i in day})
+    server.faults.append((PIXELS, fault))
+    assert_same(read_window(images, tile.geobox), expected)
+    assert server.count(PIXELS) == touching + 1
+    assert len(waits) == 1
+    assert waits[0] == 7.0 if isinstance(fault, tuple) else waits[0] <= 1.0
+
+
+def test_a_storm_of_429_passes_and_an_endless_one_names_scene_and_host(
+    connect, server, expected, tile
+):
+    source, waits = connect()
+    images = pin_images(source, bbox=EVERYWHERE, period=MONTH)
+    server.faults.extend([(PIXELS, 429)] * 12)
+    assert_same(read_window(images, tile.geobox), expected)
+    assert len(waits) == 12
+    server.faults.extend([(PIXELS, 429)] * 200)
+    with pytest.raises(SourceError) as told:
+        read_window(images, tile.geobox)
+    text = str(told.value)
+    assert any(image.item_id in text for image in images)
+    assert server.url.removeprefix("http://") in text
+    assert "429" in text
+    assert "after 7 tries" in text
+
+
+def test_a_page_instead_of_pixels_is_shown(connect, server, tile):
+    source, _ = connect()
+    images = pin_images(source, bbox=EVERYWHERE, period=MONTH)
+    server.faults.extend([(PIXELS, "page")] * 200)
+    with pytest.raises(SourceError, match=r"no NPY array but .*DOCTYPE html"):
+        read_window(images, tile.geobox)
+
+
+@pytest.mark.parametrize("code", [400, 403, 404])
+def test_what_cannot_pass_is_asked_once(connect, server, tile, code):
+    source, waits = connect()
+    image = pin_images(source, bbox=EVERYWHERE, period=MONTH)[0]
+    box = tile.geobox
+    server.faults.append((PIXELS, code))
+    with pytest.raises(SourceError, match=f"{code} injected {code}"):
+        _read_one(image, box)
+    assert server.count(PIXELS) == 1
+    assert not waits
+
+
+def _read_one(image, box):
+    everywhere = dataclasses.replace(image, bbox=EVERYWHERE)
+    return read_window([everywhere], box)
+
+
+def test_a_token_that_has_expired_is_renewed(connect, server, expected, tile):
+    source, waits = connect()
+    images = pin_images(source, bbox=EVERYWHERE, period=MONTH)
+    asked = server.count("/token")
+    server.faults.append((PIXELS, 401))
+    assert_same(read_window(images, tile.geobox), expected)
+    assert server.count("/token") > asked
+    assert not waits
+
+
+def test_a_server_that_drips_is_given_up_within_the_deadline(connect, server, tile):
+    source, waits = connect(deadline_s=3.0)
+    image = pin_images(source, bbox=EVERYWHERE, period=MONTH)[0]
+    server.faults.append((PIXELS, "drip"))
+    start = time.monotonic()
+    stack = _read_one(image, tile.geobox)
+    assert len(stack.days) == 1
+    assert len(waits) == 1
+    assert time.monotonic() - start < server.drip_s
+
+
+def test_a_window_too_large_for_an_answer_is_read_in_quarters(
+    connect, server, expected, tile
+):
+    source, waits = connect()
+    images = pin_images(source, bbox=EVERYWHERE, period=MONTH)
+    server.limit_bytes = 64 * 64 * 21
+    assert_same(read_window(images, tile.geobox), expected)
+    touching = len({i for day in expected.scene_ids for i in day})
+    assert server.count(PIXELS) == 5 * touching
+    assert not waits
+    server.limit_bytes = 10
+    with pytest.raises(SourceError, match="Total request size"):
+        _read_one(images[0], tile.geobox)
+
+
+def test_no_more_requests_at_once_than_configured(connect, server, expected, tile):
+    source, _ = connect(max_concurrent=2)
+    server.delay_s = 0.05
+    images = pin_images(source, bbox=EVERYWHERE, period=MONTH)
+    assert_same(read_window(images, tile.geobox), expected)
+    assert server.most_at_once == 2
+
+
+def test_an_image_that_has_changed_since_it_was_pinned_is_an_error(
+    connect, server, tile
+):
+    source, _ = connect()
+    image = pin_images(source, bbox=EVERYWHERE, period=MONTH)[0]
+    held = server.world.assets[f"{S2}/{image.item_id}"]
+    held.updated = "2025-11-11T00:00:00Z"
+    with pytest.raises(SourceError, match=r"changed at 2025-11-11.*pinned as of"):
+        _read_one(image, tile.geobox)
+    assert server.count(PIXELS) == 0
+
+
+def test_restricted_mode_is_told_once(connect, server, tile, caplog):
+    server.restricted = True
+    with caplog.at_level(logging.WARNING, logger="qhsink.progress"):
+        source, _ = connect()
+        images = pin_images(source, bbox=EVERYWHERE, period=MONTH)
+        read_window(images, tile.geobox)
+    told = [r for r in caplog.records if "restricted mode" in r.getMessage()]
+    assert len(told) == 1
+
+
+def test_broken_properties_name_the_image_and_excluded_images_are_left_out(
+    connect, server
+):
+    name = next(name for name in server.world.assets if name.startswith(S2))
+    del server.world.assets[name].properties["SPACECRAFT_NAME"]
+    index = name.rpartition("/")[2]
+    period = parse_month(f"{index[:4]}-{index[4:6]}")
+    source, _ = connect()
+    with pytest.raises(SourceError, match=f"{index}.*SPACECRAFT_NAME"):
+        pin_images(source, bbox=EVERYWHERE, period=period)
+    source = source.model_copy(update={"exclude": (index,)})
+    found = pin_images(source, bbox=EVERYWHERE, period=period)
+    assert index not in {image.item_id for image in found}
+
+
+def test_the_later_processing_of_a_granule_is_kept(connect, server, from_files):
+    name = next(n for n in server.world.assets if f"{S2}/202508" in n)
+    old = server.world.assets[name]
+    older = dataclasses.replace(
+        old,
+        asset_id=f"{name}OLD",
+        properties={**old.properties, "PROCESSING_BASELINE": "05.00"},
+    )
+    server.world.assets[older.asset_id] = older
+    source, _ = connect()
+    images = pin_images(source, bbox=EVERYWHERE, period=MONTH)
+    assert len(images) == len(from_files)
+    kept = next(i for i in images if i.item_id == name.rpartition("/")[2])
+    assert "kept instead of" in kept.offset_rule
+
+
+def test_a_key_that_the_server_does_not_know_gives_one_line(
+    connect, server, monkeypatch
+):
+    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key = server.service_account(key=stranger)
+    monkeypatch.setenv("EARTHENGINE_TOKEN", json.dumps(key))
+    with pytest.raises(SourceError) as told:
+        connect()
+    text = str(told.value)
+    assert "refuses EARTHENGINE_TOKEN (service_account)" in text
+    assert "\n" not in text
+    assert key["private_key"][60:120] not in text
+
+
+@pytest.fixture
+def project(tmp_path, project_folder, server):
+    """A project folder whose sources name the stand-in."""
+    folder = tmp_path / "project"
+    (folder / "config").mkdir(parents=True)
+    for name in ("aoi", "models"):
+        (folder / name).symlink_to(project_folder / name)
+    for file in (project_folder / "config").glob("*.toml"):
+        shutil.copy(file, folder / "config")
+    (folder / "config" / "coarse.toml").write_text(
+        f'extends = "demo.toml"\n[grid]\npixel_size_m = {PIXEL}\n'
+        "tile_px = 128\nblock_px = 128\n[masks]\ndilation_m = 240.0\n"
+    )
+    (folder / "config" / "sources.toml").write_text(
+        f'[gee]\nkind = "earthengine"\nurl = "{server.url}"\n'
+        f'cloud_project = "{PROJECT}"\nrun_config = "coarse.toml"\n'
+    )
+    return folder
+
+
+def _command(project, tmp_path, key):
+    arguments = ["monitor", "--region", REGION, "--month", "2025-08", "--source", "gee"]
+    folders = ["--store", str(tmp_path / "store"), "--out", str(tmp_path / "engine")]
+    return subprocess.run(
+        [Path(sys.executable).with_name("qhsink"), *arguments, *folders],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+        env={
+            **os.environ,
+            "QHSINK_HOME": str(project),
+            "EARTHENGINE_KEY_FILE": str(key),
+            "COLUMNS": "200",
+        },
+    )
+
+
+def _run(tmp_path, source, name):
+    settings = load_settings(store=tmp_path / "store")
+    config = settings.project / "config" / "coarse.toml"
+    out = str(tmp_path / name)
+    request = RunRequest("2025-08", (REGION,), str(source), str(config), out)
+    return run_monitor(request, settings)
+
+
+def test_a_run_from_earth_engine_is_the_run_from_files_and_shows_no_credential(
+    project, server, catalogue, tmp_path, monkeypatch, caplog
+):
+    key = tmp_path / "key.json"
+    content = server.service_account()
+    key.write_text(json.dumps(content))
+    monkeypatch.setenv("QHSINK_HOME", str(project))
+    monkeypatch.setenv("EARTHENGINE_KEY_FILE", str(key))
+    with caplog.at_level(logging.INFO):
+        _run(tmp_path, catalogue, "files")
+        server.faults.append((PIXELS, 429))
+        _run(tmp_path, "gee", "engine")
+    close_session()
+    maps = [p.relative_to(tmp_path / "files") for p in tmp_path.glob("files/**/*.tif")]
+    assert maps
+    unequal = total = 0
+    for name in maps:
+        with (
+            rasterio.open(tmp_path / "files" / name) as one,
+            rasterio.open(tmp_path / "engine" / name) as other,
+        ):
+            differs = (one.read() != other.read()).any(axis=0)
+            unequal, total = unequal + differs.sum(), total + differs.size
+    # Pixels whose centre lies within 0.0001 of a source pixel's edge: the stand-in
+    # projects each centre, `read_window` every sixteenth and between them a line.
+    assert unequal / total < 1e-4
+    asked = server.count(PIXELS)
+    again = _command(project, tmp_path, key)
+    assert again.returncode == 0, again.stderr
+    assert server.count(PIXELS) == asked
+    secrets = [content["private_key_id"], GOOD_TOKEN]
+    secrets += content["private_key"].splitlines()[1:-1]
+    folders = [tmp_path / part for part in ("files", "engine", "store")]
+    written = [path for folder in folders for path in folder.rglob("*")]
+    texts = {str(p): p.read_bytes() for p in written if p.is_file()}
+    assert len(texts) > 20
+    texts["output"] = (again.stdout + again.stderr + caplog.text).encode()
+    assert server.url.encode().removeprefix(b"http://") in texts["output"]
+    assert not [n for s in secrets for n, text in texts.items() if s.encode() in text]
+
+
+def test_without_a_credential_a_run_ends_in_one_line(project, tmp_path):
+    told = _command(project, tmp_path, tmp_path / "none.json")
+    assert told.returncode == 2
+    assert "EARTHENGINE_KEY_FILE names" in told.stderr
+    assert "Traceback" not in told.stderr
