@@ -26,6 +26,7 @@ COMMANDS = {
     "estimate": "qhsink.cli.estimate:estimate",
     "indicators": "qhsink.cli.indicators:indicators",
     "carbon": "qhsink.cli.carbon:carbon",
+    "sources": "qhsink.cli.sources:sources",
     "store": "qhsink.cli.store:store",
 }
 """Command name to ``module:object``; a command whose module is absent is not listed."""

@@ -69,7 +69,7 @@ def pin_scenes(
         contradictory, or a file named by a static catalogue is not there.
     """
     found = find_items(source, project=project, bbox=bbox, period=period)
-    scenes = _latest_processing([(_pin(doc, folder), doc) for doc, folder in found])
+    scenes = _latest_processing([(pin_item(doc, folder), doc) for doc, folder in found])
     return stamped(scenes, source, project)
 
 
@@ -90,7 +90,7 @@ def find_items(
         for doc, folder in docs
         if doc["id"] not in source.exclude
         and touches(_bbox(doc), bbox)
-        and period.contains(solar_day(_acquired(doc), _centre(_bbox(doc))))
+        and period.contains(solar_day(acquired(doc), _centre(_bbox(doc))))
     ]
 
 
@@ -221,7 +221,7 @@ def _checked(doc: Mapping[str, Any], where: str) -> dict[str, Any]:
     try:
         plain = plain_item(_with_time(doc))
         plain |= {"id": str(plain["id"]), "assets": dict(plain["assets"])}
-        _acquired(plain)
+        acquired(plain)
         _bbox(plain)
     except (KeyError, TypeError, ValueError, AttributeError, pystac.STACError) as error:
         raise SourceError(
@@ -277,7 +277,14 @@ def _is_key_host(source: SourceConfig) -> bool:
     return (urlparse(source.url).hostname or "") in source.key_hosts
 
 
-def _pin(doc: Mapping[str, Any], folder: Path | None) -> Scene:
+def pin_item(doc: Mapping[str, Any], folder: Path | None) -> Scene:
+    """Return the scene of one item that ``find_items`` returned.
+
+    Raises
+    ------
+    SourceError
+        When its metadata are broken or contradictory, or a local file is missing.
+    """
     try:
         facts = read_facts(doc)
         files, mask_kind, rule = resolve_bands(doc)
@@ -285,7 +292,7 @@ def _pin(doc: Mapping[str, Any], folder: Path | None) -> Scene:
         return Scene(
             item_id=facts.item_id,
             collection=str(doc.get("collection") or ""),
-            acquired=_acquired(doc),
+            acquired=acquired(doc),
             platform=facts.platform,
             baseline=facts.baseline,
             cloud_share=None if cloud is None else float(cloud) / 100.0,
@@ -336,7 +343,7 @@ def _located(
     return tuple(located)
 
 
-def _acquired(doc: Mapping[str, Any]) -> datetime:
+def acquired(doc: Mapping[str, Any]) -> datetime:
     """Return the acquisition time, UTC."""
     properties = doc["properties"]
     moment = datetime.fromisoformat(

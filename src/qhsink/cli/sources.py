@@ -1,0 +1,201 @@
+"""Commands on sources: check one, search it, index a folder. Prints; decides nothing.
+
+No message here shows a signed address or a token.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from qhsink.domain.scene import Scene
+    from qhsink.sources.remote import Archive
+
+QINGHAI_LAKE = (99.5, 36.5, 100.8, 37.3)
+"""Where an API is tried [deg west, south, east, north]: a month of the whole province
+would be a thousand items."""
+
+PROVINCE = (89.4, 31.6, 103.1, 39.3)
+"""Where a catalogue on disk is tried."""
+
+store_option = click.option("--store", type=click.Path(path_type=Path), help="Store.")
+as_json = click.option("--json", "json_out", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def sources() -> None:
+    """Look at sources of scenes: list, check, search, index a folder."""
+
+
+@sources.command("list")
+def list_sources() -> None:
+    """List the sources of config/sources.toml."""
+    from qhsink.config import load_sources, project_dir
+
+    for name, source in load_sources(project_dir()).items():
+        click.echo(f"{name:<26}{source.kind:<13}{source.url}")
+        click.echo(f"{'':<26}{source.note}")
+
+
+@sources.command()
+@click.argument("name")
+@click.option("--month", default="2025-08", show_default=True, help="Month to try.")
+@click.option(
+    "--bbox",
+    nargs=4,
+    type=float,
+    help="Where to look [deg W S E N]; around Qinghai Lake, on disk the province.",
+)
+@store_option
+def check(
+    name: str,
+    month: str,
+    bbox: tuple[float, float, float, float] | None,
+    store: Path | None,
+) -> None:
+    """Tell whether a source answers: one item over Qinghai, one windowed read."""
+    from qhsink.config import load_settings
+    from qhsink.domain.errors import SourceError
+    from qhsink.domain.period import parse_month
+    from qhsink.sources.remote import open_archive
+    from qhsink.sources.stac import find_items, pin_item
+    from qhsink.steps.request import find_source
+
+    settings = load_settings(store=store)
+    source = find_source(name, settings)
+    key = (source.token_url and "signed when read") or source.bearer_env or "none"
+    click.echo(f"source      {name} ({source.kind})")
+    click.echo(f"address     {source.url}")
+    click.echo(f"collections {', '.join(source.collections) or 'all'}")
+    click.echo(f"key         {key}")
+    period = parse_month(month)
+    place = bbox or (PROVINCE if source.kind == "static" else QINGHAI_LAKE)
+    began = time.perf_counter()
+    found = find_items(source, project=settings.project, bbox=place, period=period)
+    took = time.perf_counter() - began
+    click.echo(f"search      {len(found)} items in {period.label}, {took:.2f} s")
+    if not found:
+        raise SourceError(
+            f"source {name} has no item in {period.label} at {place}",
+            expected="one item to try",
+            remedy="Try another --month or --bbox.",
+        )
+    doc, folder = found[0]
+    scene = pin_item(doc, folder)
+    cloud = "not stated" if scene.cloud_share is None else f"{scene.cloud_share:.0%}"
+    click.echo(f"item        {scene.item_id}, cloud {cloud}")
+    click.echo(f"rule        {scene.offset_rule}")
+    for line in _read_lines(scene, open_archive(settings)):
+        click.echo(line)
+
+
+def _read_lines(scene: Scene, archive: Archive) -> list[str]:
+    """Return what a read of one window of the red band showed."""
+    from rasterio.windows import Window
+
+    from qhsink.sources.rasters import unread
+    from qhsink.sources.transfer import TransferFault, host_of, is_remote
+
+    file = scene.file("red")
+    began = time.perf_counter()
+    try:
+        with archive.raster(file) as raster:
+            edge = min(512, raster.width, raster.height)
+            corner = (raster.width - edge) // 2, (raster.height - edge) // 2
+            numbers = raster.read(1, window=Window(*corner, edge, edge))
+    except TransferFault as fault:
+        raise unread(scene, file, str(fault)) from fault
+    took = time.perf_counter() - began
+    seen = numbers[numbers != file.nodata]
+    where = host_of(file.href) if is_remote(file.href) else "this disk"
+    level = f"median reflectance {_median(seen, file.scale, file.offset)}"
+    return [
+        f"read        {edge} x {edge} pixels of red from {where}, {took:.2f} s",
+        f"pixels      {seen.size / numbers.size:.0%} with data, {level}",
+        "result      this source can be used",
+    ]
+
+
+def _median(numbers: Any, scale: float, offset: float) -> str:
+    import numpy as np
+
+    if not numbers.size:
+        return "unknown: no data in the middle of the scene"
+    return f"{float(np.median(numbers)) * scale + offset:.3f}"
+
+
+@sources.command()
+@click.option("--region", "regions", multiple=True, required=True, help="Region id.")
+@click.option("--month", required=True, help="Calendar month, YYYY-MM.")
+@click.option("--source", "name", default="demo", show_default=True, help="Source.")
+@as_json
+def search(regions: tuple[str, ...], month: str, name: str, json_out: bool) -> None:
+    """List scenes with cloud share and coverage, and the calendar of usable days."""
+    from qhsink.config import load_settings
+    from qhsink.domain.period import parse_month
+    from qhsink.grid import qinghai_albers
+    from qhsink.regions.database import load_database
+    from qhsink.sources.listing import calendar, days_of, list_items
+    from qhsink.steps.request import find_source
+
+    settings = load_settings()
+    source, period = find_source(name, settings), parse_month(month)
+    database = load_database(settings.project / "aoi" / "qinghai.gpkg")
+    crs, answer = qinghai_albers(), {}
+    for region_id in regions:
+        region = database.get(region_id)
+        shape = database.geometry(region.id, crs)
+        items = list_items(source, shape, crs, project=settings.project, period=period)
+        days = days_of(items, shape)
+        answer[region.id] = [
+            {
+                "item": entry.item_id,
+                "day": entry.day.isoformat(),
+                "cloud_share": entry.cloud_share,
+                "cover": round(entry.cover, 4),
+                "refused": entry.refused,
+            }
+            for entry in items
+        ]
+        if json_out:
+            continue
+        usable = sum(day.usable for day in days)
+        click.echo(
+            f"\n{region.id} {region.name_zh}  {period.label}  {len(items)} items, "
+            f"{len(days)} days, {usable} usable"
+        )
+        for entry in items:
+            cloud = "  ?" if entry.cloud_share is None else f"{entry.cloud_share:>4.0%}"
+            note = f"  refused: {entry.refused}" if entry.refused else ""
+            click.echo(
+                f"{entry.day}  cloud {cloud}  covers {entry.cover:>4.0%}  "
+                f"{entry.item_id}{note}"
+            )
+        click.echo(calendar(days, period))
+        click.echo("digit: tenths of the region covered; x: too cloudy; ·: no scene")
+    if json_out:
+        click.echo(json.dumps(answer, ensure_ascii=False))
+
+
+@sources.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def index(folder: Path) -> None:
+    """Make a catalogue of a folder of SAFE or Landsat scenes."""
+    from qhsink.domain.errors import SourceError
+    from qhsink.sources.folders import index_folder
+
+    done = index_folder(folder)
+    for product, reason in done.refused.items():
+        click.echo(f"refused {product}: {reason}", err=True)
+    if not done.items:
+        raise SourceError(
+            f"none of {len(done.refused)} products in {folder} can be used",
+            expected="whole products",
+            remedy="See the reasons above.",
+        )
+    click.echo(f"{len(done.items)} scenes; use --source {done.catalogue}")
