@@ -55,7 +55,7 @@ holds it."""
 ROCK_ABOVE, SNOW_ABOVE = 110.0, 620.0
 """Rock and ice begin so far above the limit of closed vegetation [m]."""
 STEADY = (MEADOW, STEPPE)
-"""Grassland that degrades in patches without an event."""
+"""Grassland that degrades in patches, without an event of its own."""
 
 
 class Climate(NamedTuple):

@@ -19,6 +19,9 @@ RIDGE_M = 28_000.0
 """Distance of the coarsest ridges [m]."""
 RIVER_M = 34_000.0
 """Distance of river valleys [m]."""
+TURN_C, TURN_S = math.cos(0.55), math.sin(0.55)
+WARP_M = 7_000.0
+"""How far the lattice of ridges is bent [m]."""
 MEAN_CREST = 0.335
 """Mean of ``crest`` over the country: keeps the mean height that of the table."""
 
@@ -35,8 +38,10 @@ def _valley(x: float, y: float, seed: int) -> float:
 @njit(nogil=True, cache=True)
 def _ground(x: float, y: float, seed: int) -> tuple[float, float]:
     """Return crest, 0 on valley floors to about 1, and the field of the rivers."""
-    wx = x + 5000.0 * gradient_noise(x / 26000.0, y / 26000.0, seed + 501)
-    wy = y + 5000.0 * gradient_noise(x / 26000.0, y / 26000.0, seed + 502)
+    # Ridges pass through lattice points: a turned lattice and a warp hide the rows.
+    tx, ty = TURN_C * x - TURN_S * y, TURN_S * x + TURN_C * y
+    wx = tx + WARP_M * gradient_noise(x / 26000.0, y / 26000.0, seed + 501)
+    wy = ty + WARP_M * gradient_noise(x / 26000.0, y / 26000.0, seed + 502)
     valley = _valley(wx, wy, seed)
     floor = 0.20 + 0.80 * smoothstep(0.0, 0.22, abs(valley))
     return floor * ridged_noise(wx, wy, RIDGE_M, 7, seed + 510), valley
