@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
@@ -473,6 +474,61 @@ def test_unusable_table_is_refused_before_training(tmp_path, spoil, message):
     assert isinstance(done.exception, TableError)
     assert message in str(done.exception)
     assert list_models(tmp_path) == ()
+
+
+def add_columns(path: Path, sites: int, *, copied: bool = False) -> Path:
+    table = pd.read_csv(path).rename(columns={"pv": "cover"})
+    if copied:
+        table["swir22"] = 0.02 + 0.8 * table["swir16"]
+    table["site"] = [f"site {row % sites}" for row in range(len(table))]
+    table.to_csv(path, index=False)
+    return path
+
+
+def test_a_table_is_trained_with_its_own_target_and_groups(tmp_path):
+    table = add_columns(write_table(tmp_path / "plots.csv"), 13, copied=True)
+    done = run_train(
+        *("--table", str(table), "--target", "cover", "--group", "site"),
+        *("--members", "2", "--epochs", "3", "--out", str(tmp_path)),
+    )
+    assert done.exit_code == 0, done.output
+    assert "column 'swir16' is 1.25 times 'swir22' plus -0.025" in done.output
+    (model_id,) = list_models(tmp_path)
+    card = check_model(tmp_path, model_id).card
+    assert card["science"]["validation"]["runs"]["groups"] == 13
+    assert "(column cover)" in card["science"]["definition"]["en"]
+    text = (tmp_path / model_id / "card.md").read_text()
+    assert "5 folds over 13 groups of column site" in text
+    assert "it looks computed, not measured" in text
+    assert "--target cover --group site" in text
+
+
+@pytest.mark.parametrize(
+    ("sites", "asked", "said"),
+    [
+        (4, "site", "column 'site': 0 gaps and 4 groups"),
+        (9, "county", "column 'county': absent"),
+    ],
+)
+def test_groups_that_make_no_folds_are_refused(tmp_path, sites, asked, said):
+    table = add_columns(write_table(tmp_path / "plots.csv"), sites)
+    done = run_train(
+        *("--table", str(table), "--target", "cover", "--group", asked),
+        *("--out", str(tmp_path)),
+    )
+    assert isinstance(done.exception, TableError)
+    assert said in str(done.exception)
+
+
+def test_a_group_without_a_table_is_refused():
+    done = run_train("--group", "site")
+    assert done.exit_code == 2
+    assert "name one" in done.output
+
+
+def test_the_shipped_table_holds_no_computed_looking_column():
+    _, source = _read_samples(SHIPPED / TABLE, shipped=True)
+    assert "doubts" not in source
 
 
 def test_models_can_be_listed_shown_and_checked(saved):

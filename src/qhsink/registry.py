@@ -220,6 +220,28 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return numbers
 
 
+def read_labels(path: Path, column: str, *, least: int = 5) -> NDArray[np.int64]:
+    """Return a number for each distinct text in a column of a CSV file.
+
+    Raises
+    ------
+    TableError
+        When the column is missing or has gaps, or fewer than ``least`` groups: as
+        many folds could not be made of them.
+    """
+    found, labels = "absent", None
+    if column in pd.read_csv(path, nrows=0).columns:
+        labels = pd.read_csv(path, usecols=[column], dtype=str)[column]
+        found = f"{int(labels.isna().sum())} gaps and {labels.nunique()} groups"
+    if labels is None or labels.isna().any() or labels.nunique() < least:
+        raise TableError(
+            f"{path.name} column {column!r}: {found}",
+            expected=f"a label in every row, at least {least} different ones",
+            remedy="Name another column with --group.",
+        )
+    return np.unique(labels.to_numpy(str), return_inverse=True)[1].astype(np.int64)
+
+
 def table_digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from qhsink.mapping.training import Samples
+    from qhsink.mapping.training import Recipe, Samples
     from qhsink.registry import Model
 
 TABLE = Path("training") / "fractionalcover3_transects.csv.gz"
@@ -54,7 +54,6 @@ TRANSECTS: dict[str, Any] = {
     "that in part. Neither is a test in another region, year, season or sensor.",
 }
 FOREIGN: dict[str, Any] = {
-    "definition": DEFINITION | {"evidence": "the table's owner answers for column pv."},
     "domain": "the table's own sites and dates, which qhsink does not know.",
     "fold_rule": FOLDS,
     "fold_limits": "Rows in another than sampling order make runs of rows a random "
@@ -78,6 +77,18 @@ def train() -> None:
 @click.option(
     "--table", type=click.Path(path_type=Path), help="Transects (default: the shipped)."
 )
+@click.option(
+    "--target",
+    default="pv",
+    show_default=True,
+    help="Column of --table that holds green cover, 0..1.",
+)
+@click.option(
+    "--group",
+    metavar="COLUMN",
+    help="Column of --table that says which rows stay together: a site, a county, "
+    "a year. Default: runs of 20 consecutive rows.",
+)
 @click.option("--members", type=click.IntRange(2, 64), default=16, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=20250815, show_default=True)
 @click.option("--epochs", type=click.IntRange(1, 1000), default=60, show_default=True)
@@ -87,6 +98,8 @@ def train() -> None:
 @click.option("--check", metavar="ID", help="Only verify a model that is there.")
 def train_fvc(
     table: Path | None,
+    target: str,
+    group: str | None,
     members: int,
     seed: int,
     epochs: int,
@@ -108,8 +121,14 @@ def train_fvc(
         _show_checked(check_model(folder, check))
         return
     path = table or _models_dir() / TABLE
-    samples, source = _read_samples(path, shipped=table is None)
-    known = TRANSECTS if table is None else FOREIGN
+    if table is None and (group or target != "pv"):
+        raise click.UsageError("--target and --group speak of --table: name one.")
+    samples, source = _read_samples(
+        path, shipped=table is None, target=target, group=group
+    )
+    for doubt in source.get("doubts", ()):
+        click.echo(f"Look at this: {doubt}.", err=True)
+    known = TRANSECTS if table is None else _foreign(target, group)
     _make_writable(folder)
     recipe = Recipe(members=members, seed=seed, epochs=epochs)
     trained = train_model(samples, recipe, report=click.echo)
@@ -117,7 +136,7 @@ def train_fvc(
     run = {
         "cpu_ms_per_mpx": measured_cost(trained),
         "versions": _versions(),
-        "command": _command(table, recipe.members, recipe.seed, recipe.epochs),
+        "command": _command(table, recipe, target, group),
     }
     picture = draw_validation(samples.target, trained.runs.predictions[ENSEMBLE])
     model_id = save_model(
@@ -210,15 +229,19 @@ def _models_dir() -> Path:
     return project_dir() / "models"
 
 
-def _read_samples(path: Path, *, shipped: bool) -> tuple[Samples, dict[str, str]]:
+def _read_samples(
+    path: Path, *, shipped: bool, target: str = "pv", group: str | None = None
+) -> tuple[Samples, dict[str, Any]]:
     """Return the distinct rows, and where they come from in words."""
     from qhsink.domain.errors import TableError
+    from qhsink.mapping.screening import linear_copies
     from qhsink.mapping.training import Samples
-    from qhsink.registry import read_table, table_digest
+    from qhsink.registry import read_labels, read_table, table_digest
 
-    table = read_table(path, ("pv", *BANDS))
+    table = read_table(path, (target, *BANDS))
     distinct = table.drop_duplicates()
-    outside = distinct[["pv", *BANDS]].lt(0).any(axis=1) | distinct.gt(1.2).any(axis=1)
+    outside = distinct.lt(0).any(axis=1) | distinct.gt(1.2).any(axis=1)
+    outside |= distinct[target].gt(1)
     if outside.any() or len(distinct) < 200:
         raise TableError(
             f"{path.name}: {len(distinct)} distinct rows, {int(outside.sum())} with "
@@ -226,14 +249,19 @@ def _read_samples(path: Path, *, shipped: bool) -> tuple[Samples, dict[str, str]
             expected="at least 200 rows, cover and reflectance as fractions",
             remedy="Divide percentages by 100 and digital numbers by 10 000.",
         )
-    source = dict(SOURCE) if shipped else _foreign_source(path)
+    source: dict[str, Any] = dict(SOURCE) if shipped else _foreign_source(path)
     source["sha256"] = table_digest(path)
     source["rows"] = (
         f"{len(table):,} in the table, {len(table) - len(distinct)} exact repeats "
         "left out"
     )
-    bands = {name: distinct[name].to_numpy() for name in BANDS}
-    return Samples(bands, distinct["pv"].to_numpy()), source
+    values = {name: distinct[name].to_numpy(float) for name in (target, *BANDS)}
+    doubts = [str(copy) for copy in linear_copies(values)]
+    if doubts:
+        source["doubts"] = doubts
+    groups = read_labels(path, group)[distinct.index] if group else None
+    bands = {name: values[name] for name in BANDS}
+    return Samples(bands, values[target], groups), source
 
 
 def _make_writable(folder: Path) -> None:
@@ -253,6 +281,26 @@ def _make_writable(folder: Path) -> None:
         )
 
 
+def _foreign(target: str, group: str | None) -> dict[str, Any]:
+    """Return what is known of a user's table, in words."""
+    definition = {
+        language: text.replace(" pv", f" {target}")
+        for language, text in DEFINITION.items()
+    }
+    definition["evidence"] = f"the table's owner answers for column {target}."
+    known = FOREIGN | {"definition": definition}
+    if group is None:
+        return known
+    return known | {
+        "grouping": f"groups of column {group}",
+        "fold_rule": f"Five folds of whole groups, dealt at random. Group: column "
+        f"{group} of the table. Beside it 60 k-means clusters of log reflectance, each "
+        "held out whole.",
+        "fold_limits": "As independent as the groups are: neighbouring sites in "
+        "different groups may still resemble each other.",
+    }
+
+
 def _foreign_source(path: Path) -> dict[str, str]:
     return {
         "title": f"A user's table, {path.name}",
@@ -267,10 +315,12 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **known}
 
 
-def _command(table: Path | None, members: int, seed: int, epochs: int) -> str:
-    named = f" --table {table.name}" if table else ""
+def _command(table: Path | None, recipe: Recipe, target: str, group: str | None) -> str:
+    named = f" --table {table.name} --target {target}" if table else ""
+    named += f" --group {group}" if group else ""
     return (
-        f"qhsink train fvc{named} --members {members} --seed {seed} --epochs {epochs}"
+        f"qhsink train fvc{named} --members {recipe.members} --seed {recipe.seed} "
+        f"--epochs {recipe.epochs}"
     )
 
 

@@ -201,6 +201,8 @@ def _section_data(science: Mapping[str, Any]) -> Iterator[str]:
     yield f"* Rows used: {science['samples']} ({source['rows']})"
     yield f"* SHA-256 of the table: `{source['sha256']}`"
     yield f"* Why this definition: {science['definition']['evidence']}"
+    for doubt in source.get("doubts", ()):
+        yield f"* **Doubtful:** {doubt}"
     yield ""
 
 
@@ -239,7 +241,9 @@ def _section_results(
 ) -> Iterator[str]:
     recipe = science["recipe"]
     titles = {
-        "runs": f"runs of {recipe['run_length']} consecutive rows",
+        "runs": science.get(
+            "grouping", f"runs of {recipe['run_length']} consecutive rows"
+        ),
         "clusters": "spectral clusters (harder)",
     }
     yield "## Cross-validation"
@@ -297,7 +301,7 @@ def _section_errors(science: Mapping[str, Any]) -> Iterator[str]:
         "mean ± factor √(member spread² + residual sd²), factor (conformal) and "
         "residual sd taken from the bin of predicted cover in `card.json`. Calibrated "
         "on the other folds it holds "
-        f"{part['interval_coverage']:.1%} of the transects (runs of rows) and "
+        f"{part['interval_coverage']:.1%} of the transects ({_grouping(science)}) and "
         f"{science['validation']['clusters']['interval_coverage']:.1%} (spectral "
         "clusters). "
         f"The members alone (mean spread {part['member_spread']:.3f}) are far "
@@ -323,12 +327,16 @@ def _section_area(science: Mapping[str, Any]) -> Iterator[str]:
         f"({weights}; shares of one), over the mean distance between samples. "
         f"A pixel at or below {area['threshold']:.4f} is inside: upper quartile plus "
         "1.5 interquartile ranges of the samples' own dissimilarity to other folds "
-        f"(runs of rows), which {area['training_inside']:.1%} of them meet. Inside, "
-        "the scores above may be expected to hold for what the samples stand for; "
-        "outside nothing is known. It compares spectra, not places: being inside does "
-        "not make a pixel of another region part of the domain."
+        f"({_grouping(science)}), which {area['training_inside']:.1%} of them meet. "
+        "Inside, the scores above may be expected to hold for what the samples stand "
+        "for; outside nothing is known. It compares spectra, not places: being inside "
+        "does not make a pixel of another region part of the domain."
     )
     yield ""
+
+
+def _grouping(science: Mapping[str, Any]) -> str:
+    return str(science.get("grouping", "runs of rows"))
 
 
 def _section_reproduce(card: Mapping[str, Any]) -> Iterator[str]:

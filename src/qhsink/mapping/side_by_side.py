@@ -66,6 +66,7 @@ def comparable(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     keys = ("folds", "run_length", "clusters", "seed")
     same = [first["source"]["sha256"] == second["source"]["sha256"]]
     same += [first["recipe"].get(key) == second["recipe"].get(key) for key in keys]
+    same += [first.get("grouping") == second.get("grouping")]
     return all(same)
 
 
@@ -113,13 +114,14 @@ def prediction_gap(
 def _told(science: Mapping[str, Any]) -> dict[str, str]:
     recipe = science["recipe"]
     told = {
+        "groups": science.get("grouping", "runs of rows"),
         "data": science["source"]["title"],
         "table SHA-256": science["source"]["sha256"][:12],
         "samples": str(science["samples"]),
         "features": ", ".join(entry["name"] for entry in science["features"]),
         **{name: str(value) for name, value in recipe.items()},
     }
-    for kind, title in (("runs", "runs of rows"), ("clusters", "spectral clusters")):
+    for kind, title in (("runs", "groups"), ("clusters", "spectral clusters")):
         part = science["validation"][kind]
         row = part["models"][ENSEMBLE]
         for name, text in (("r2", "R2"), ("rmse", "RMSE"), ("bias", "bias")):

@@ -84,6 +84,9 @@ class Samples:
     """(n,) reflectance 0..1 by qhsink band name."""
     target: Doubles
     """(n,) observed value."""
+    groups: Ints | None = None
+    """(n,) samples that stay together, such as a site's; None when it is not known:
+    then runs of consecutive rows do."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,10 +134,12 @@ def train(samples: Samples, recipe: Recipe, *, report: Report) -> Trained:
         Told in words what is being done.
     """
     limit_inner_threads()
-    groups = consecutive_runs(len(samples.target), length=recipe.run_length)
+    groups = samples.groups
+    if groups is None:
+        groups = consecutive_runs(len(samples.target), length=recipe.run_length)
     stack = np.stack(list(samples.reflectance.values()), axis=1)
     clusters = spectral_clusters(stack, clusters=recipe.clusters, seed=recipe.seed)
-    runs = compare(samples, recipe, groups, report=report, title="runs of rows")
+    runs = compare(samples, recipe, groups, report=report, title="groups")
     hard = compare(samples, recipe, clusters, report=report, title="spectral clusters")
     report(f"fitting {recipe.members} members on all {len(samples.target)} samples")
     ensemble = fit_ensemble(samples, recipe, groups)
