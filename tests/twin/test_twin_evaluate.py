@@ -17,7 +17,13 @@ from qhsink.steps.evaluate import Order, evaluate
 from qhsink.steps.evaluate_places import load_trial, squares
 from qhsink.twin.scoring import Proportion, summarise, wrong_verdicts
 
-SMALL = {"square_m": 11_520.0, "parts": 2, "pixel_size_m": 240.0, "plots": 30}
+SMALL = {
+    "square_m": 11_520.0,
+    "parts": 2,
+    "pixel_size_m": 240.0,
+    "plots": 30,
+    "campaigns": 1,
+}
 
 
 def small_trial():

@@ -20,6 +20,7 @@ TRIAL = load_trial().model_copy(
         "parts": 2,
         "pixel_size_m": 240.0,
         "plots": 40,
+        "campaigns": 1,
         "lines": (),
     }
 )

@@ -29,6 +29,8 @@ class Trial:
     """Edge of a sub-region [km]."""
     plots: int
     """Plots of a campaign in a square."""
+    campaigns: int
+    """Independent campaigns of each kind in a square."""
     pixel_m: float
     range_km: float
     """Assumed range of residual correlation [km]."""
@@ -95,6 +97,16 @@ REMARKS = {
 }
 """What each mode's interval holds, and what it leaves out."""
 
+READINGS = {
+    "covers": "合格",
+    "too narrow": "偏窄",
+    "too wide": "偏宽",
+    "too narrow, within chance": "偏窄（或属偶然）",
+    "too wide, within chance": "偏宽（或属偶然）",
+    "no estimate": "无估计",
+}
+"""What coverage says, in Chinese."""
+
 NAMES = {
     "fvc_peak": ("生长盛期植被覆盖度均值", "mean peak vegetation cover"),
     "agb_grass": ("草本地上生物量 g/m²", "herb biomass, g m⁻²"),
@@ -118,10 +130,13 @@ def write_coverage_page(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
+    said = verdict_lines(verdicts)
     text = templates.get_template("coverage.html.j2").render(
         trial=trial,
         tables=list(_tables(summary, trial)),
-        verdicts=verdict_lines(verdicts),
+        verdicts=said,
+        distances=sorted({d for shares in said.values() for d in shares}),
+        readings=READINGS,
         remarks={m: r for m, r in REMARKS.items() if m in set(summary["mode"])},
     )
     (folder / "coverage.html").write_text(text, encoding="utf-8")
@@ -155,25 +170,29 @@ def coverage_markdown(
     lines = []
     for table in _tables(summary, trial):
         lines += [
-            f"### {table['en'].capitalize()}",
+            f"### {table['en'][0].upper()}{table['en'][1:]}",
             "",
             _HEADER,
             "|---|---|---:|---:|---:|---:|---|---|---|",
         ]
         lines += [_markdown_row(row) for row in table["rows"]]
         lines.append("")
-    lines += [
-        "### Verdicts on mean peak cover, whole squares",
-        "",
-        "| mode | target off the truth by | wrong | right | not distinguishable |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    lines += [
-        f"| {v['mode']} | ±{v['distance']:.2f} | {v['wrong']:.1%} | {v['right']:.1%} "
-        f"| {v['open']:.1%} |"
-        for v in verdict_lines(verdicts)
-    ]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *_markdown_verdicts(verdict_lines(verdicts)), ""])
+
+
+def _markdown_verdicts(
+    verdicts: dict[str, dict[float, dict[str, float]]],
+) -> Iterator[str]:
+    distances = sorted({d for said in verdicts.values() for d in said})
+    yield "### Wrong verdicts on mean peak cover, whole squares"
+    yield ""
+    yield "Target off the truth by (in brackets: not distinguishable)"
+    yield ""
+    yield "| mode | " + " | ".join(f"±{d:.2f}" for d in distances) + " |"
+    yield "|---|" + "---:|" * len(distances)
+    for mode, said in verdicts.items():
+        cells = (f"{said[d]['wrong']:.1%} ({said[d]['open']:.0%})" for d in distances)
+        yield f"| {mode} | " + " | ".join(cells) + " |"
 
 
 def _markdown_row(row: dict[str, Any]) -> str:
@@ -194,16 +213,15 @@ def _covers(row: dict[str, Any], level: int) -> str:
     return f"**{row[f'cover{level}']:.1%}** ({low:.1%} to {high:.1%})"
 
 
-def verdict_lines(verdicts: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the verdicts for whole squares, both signs of a distance together."""
+def verdict_lines(verdicts: pd.DataFrame) -> dict[str, dict[float, dict[str, float]]]:
+    """Return the shares for whole squares by mode and distance, both signs together."""
     if verdicts.empty:
-        return []
+        return {}
     part = verdicts[verdicts["size"] == "square"]
     part = part.assign(distance=part["distance"].abs())
-    mean = part.groupby(["mode", "distance"], sort=False)[["wrong", "right", "open"]]
-    found: list[dict[str, Any]] = [
-        {str(name): value for name, value in row.items()}
-        for row in mean.mean().reset_index().to_dict("records")
-    ]
-    order = list(REMARKS)
-    return sorted(found, key=lambda v: (order.index(v["mode"]), v["distance"]))
+    mean = part.groupby(["mode", "distance"])[["wrong", "right", "open"]].mean()
+    found: dict[str, dict[float, dict[str, float]]] = {}
+    for row in mean.reset_index().to_dict("records"):
+        shares = {name: float(row[name]) for name in ("wrong", "right", "open")}
+        found.setdefault(str(row["mode"]), {})[float(row["distance"])] = shares
+    return {mode: found[mode] for mode in REMARKS if mode in found}

@@ -127,6 +127,7 @@ def evaluate(
         square_km=trial.square_m / 1000.0,
         part_km=trial.square_m / trial.parts / 1000.0,
         plots=trial.plots,
+        campaigns=trial.campaigns,
         pixel_m=trial.pixel_size_m,
         range_km=trial.correlation_range_m / 1000.0,
         code=code_version(*PACKAGES),

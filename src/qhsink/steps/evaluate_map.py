@@ -88,6 +88,7 @@ def _other_map_modes(
         value=value,
         se=rmse / math.sqrt(sums.land_ha / pixel_ha),
         df=math.inf,
+        flags=(),
     )
 
 

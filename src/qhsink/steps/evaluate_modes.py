@@ -21,7 +21,7 @@ from qhsink.steps.evaluate_plots import (
 from qhsink.steps.evaluate_result import TREES, Result, judged
 from qhsink.steps.evaluate_world import Site
 from qhsink.twin import lies
-from qhsink.twin.campaign import Truth
+from qhsink.twin.campaign import PlotRules, Truth
 from qhsink.twin.footprints import shoot
 
 
@@ -46,17 +46,28 @@ def judge_world(
         rules = lies.biased_observers(rules)
     results = [row for site in sites for row in from_map(site, trial, map_rmse)]
     results += map_of_all(sites, trial, map_rmse)
-    results += [
-        r for s in sites for r in simple_plots(s, truth, trial, rules, rng, lie)
-    ]
-    results += [r for s in sites for r in systematic_plots(s, truth, trial, rules, rng)]
-    strata = [stratified_plots(s, truth, trial, rules, rng) for s in sites]
-    results += [
-        row for sampled in strata for row in assisted_plots([sampled], "square")
-    ]
-    results += assisted_plots(strata, "all")
-    results += [row for site in sites for row in _footprints(site, truth, trial, rng)]
+    for _ in range(trial.campaigns):
+        results += _campaigns(sites, truth, trial, rules, rng, lie)
     return [judged(row, trial.lines) for row in results]
+
+
+def _campaigns(
+    sites: Sequence[Site],
+    truth: Truth,
+    trial: TrialSpec,
+    rules: PlotRules,
+    rng: np.random.Generator,
+    lie: lies.Lie | None,
+) -> Iterator[Result]:
+    """Yield what one campaign of each kind gives in every square."""
+    strata = []
+    for site in sites:
+        yield from simple_plots(site, truth, trial, rules, rng, lie)
+        yield from systematic_plots(site, truth, trial, rules, rng)
+        strata.append(stratified_plots(site, truth, trial, rules, rng))
+        yield from assisted_plots(strata[-1:], "square")
+        yield from _footprints(site, truth, trial, rng)
+    yield from assisted_plots(strata, "all")
 
 
 def _footprints(

@@ -46,6 +46,8 @@ class TrialSpec(BaseModel):
     """A sub-region with less land is left out."""
     plots: Annotated[int, Field(ge=10)]
     """Plots of each campaign in a square."""
+    campaigns: Annotated[int, Field(ge=1)]
+    """Independent campaigns of each kind in a square: a world costs far more."""
     least_per_stratum: Annotated[int, Field(ge=2)]
     """Least plots in a stratum."""
     bands: Annotated[int, Field(ge=1)]

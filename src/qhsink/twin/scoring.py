@@ -68,12 +68,10 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         for cell, part in rows.groupby(CELL, sort=False)
     ]
     table = pd.DataFrame(lines)
-    order = table["size"].map(SIZES)
-    return (
-        table.assign(_order=order)
-        .sort_values(["indicator", "_order"], kind="stable", ascending=[False, False])
-        .drop(columns="_order")
-        .reset_index(drop=True)
+    seen = {name: place for place, name in enumerate(rows["indicator"].unique())}
+    order = table["indicator"].map(seen) * len(SIZES) - table["size"].map(SIZES)
+    return table.iloc[np.argsort(order.to_numpy(), kind="stable")].reset_index(
+        drop=True
     )
 
 
