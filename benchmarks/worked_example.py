@@ -90,8 +90,9 @@ STEPS = (
         "and the lines below it say what is lacking.",
         (
             (
-                f"qhsink estimate region --region {COUNTY} --sample {FOLDER}/returned.csv "
-                f"--indicator fvc_peak --run {FOLDER}/run --method regression "
+                f"qhsink estimate region --region {COUNTY} "
+                f"--sample {FOLDER}/returned.csv --indicator fvc_peak "
+                f"--run {FOLDER}/run --method regression "
                 f"--half-width 0.02 --json {FOLDER}/cover.json"
             ),
         ),

@@ -199,6 +199,7 @@ def _row(found: RegionEstimate) -> dict[str, Any]:
         "area_ha": value.area_ha,
         "land_ha": found.sums.land_ha,
         "valid_share": value.valid_share,
+        "outside_share": value.outside_share,
         "plots_on_water": list(found.on_water),
         "plots_without_map_value": list(found.no_value),
         "status": value.status,

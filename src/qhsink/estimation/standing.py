@@ -30,7 +30,7 @@ class Evidence:
     wanted_half_width: float | None
     """Precision target, same unit; None where none was set."""
     applicable_share: float | None
-    """Share of the area inside the area of applicability; None where unknown."""
+    """Share of the land mapped and inside the area of applicability; None: unknown."""
     provenance: Provenance
     """``observed`` or ``simulated`` pixels."""
 

@@ -234,7 +234,7 @@ def _estimate(
             plots=_count_by_stratum(joined.plots, here, used),
             half_width=(high - low) / 2.0,
             wanted_half_width=request.half_width,
-            applicable_share=None,
+            applicable_share=_applicable(sums),
             provenance=run.provenance,
         )
     )
@@ -253,6 +253,7 @@ def _estimate(
         n=assisted.n,
         area_ha=sums.area_ha,
         valid_share=sums.valid_share,
+        outside_share=sums.outside_share,
         provenance=run.provenance,
         status=status,
     )
@@ -267,6 +268,13 @@ def _estimate(
         lacking=lacking,
         verdict=verdict_on(estimate, year=period.start.year, targets=targets),
     )
+
+
+def _applicable(sums: RegionSums) -> float | None:
+    """Return the share of the land that is mapped and inside the model's area."""
+    if sums.outside_share is None:
+        return None
+    return (1.0 - sums.outside_share) * sums.valid_share
 
 
 def _refuse_few(request: AssistedRequest, region: Region, used: int, lost: int) -> None:
