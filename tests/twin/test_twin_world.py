@@ -312,9 +312,9 @@ def test_a_missing_class_of_the_world_is_named(project_folder, tmp_path, section
         load_spec(wrong)
 
 
-def test_a_missing_endmember_is_named(project_folder, tmp_path):
+def test_a_missing_surface_is_named(project_folder, tmp_path):
     text = (project_folder / "config" / "twin.toml").read_text("utf-8")
     wrong = tmp_path / "twin.toml"
-    wrong.write_text(text.replace("[spectra.litter]", "[spectra.straw]"), "utf-8")
-    with pytest.raises(ConfigError, match="litter"):
+    wrong.write_text(text.replace("[spectra.water]", "[spectra.ink]"), "utf-8")
+    with pytest.raises(ConfigError, match="water"):
         load_spec(wrong)

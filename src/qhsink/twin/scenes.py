@@ -24,7 +24,8 @@ from shapely.geometry.base import BaseGeometry
 from qhsink.store import file_digest
 from qhsink.twin import catalog
 from qhsink.twin.granules import Granule, sun_position, transformer
-from qhsink.twin.sensor import Light, cirrus_field, cloud_field, expose
+from qhsink.twin.sensor import expose
+from qhsink.twin.sky import Light, cirrus_field, cloud_field
 from qhsink.twin.spec import Pass, TwinSpec
 from qhsink.twin.world import World
 
@@ -115,6 +116,8 @@ def lights(spec: TwinSpec, *, seed: int, year: int) -> list[Light]:
                 float(np.quantile(cirrus_field(x, y, sky), 1.0 - when.cirrus)),
                 when.snow_line_m,
                 sky,
+                spec.sensor.swath_m,
+                spec.sensor.view_edge_deg,
             )
         )
     return found
@@ -150,7 +153,7 @@ def write_granule(  # noqa: PLR0913 - everything a granule is made from
         ]
     )
     footprint = catalog.outline_lonlat(valid, pyproj.CRS(granule.epsg))
-    spectra, instrument = spec.endmembers(), spec.sensor.instrument()
+    instrument, confusion = spec.sensor.instrument(), spec.sensor.confusion()
     coding = {
         "scale": spec.sensor.scale,
         "offset": spec.sensor.offset,
@@ -159,7 +162,8 @@ def write_granule(  # noqa: PLR0913 - everything a granule is made from
     }
     items = []
     for when, light in zip(spec.passes, skies, strict=True):
-        seen = expose(land, x, y, pixel, light, spectra, instrument)
+        optics = spec.optics(when.platform)
+        seen = expose(land, x, y, pixel, light, optics, instrument, confusion)
         place = folder / granule.name / catalog.item_id(granule, when, year)
         files = _write_files(place, granule, flat, [*seen.dn, seen.scl])
         counts = np.bincount(seen.scl, minlength=12) / max(seen.scl.size, 1)

@@ -1,85 +1,102 @@
-"""The simulated instrument: a landscape on a date to digital numbers and SCL.
+"""The simulated instrument: a landscape on a date to digital numbers and classes.
 
-Cover by phenology, spectra mixed linearly at the true fractions, terrain light,
-snow, cirrus, clouds with displaced shadows, noise, quantisation. Pixels are
+Canopies by radiative transfer (``emulator``) over soil and litter, mixed with crowns,
+rock, water and snow at their true shares; terrain light with diffuse sky, cloud,
+shadow, cirrus and the rim of clouds; error, saturation and quantisation. Pixels are
 independent of their neighbours: all that is spatial comes from functions of place.
-Radiative transfer replaces the linear mixture in a later version; files and dates
-are not known here.
+Files and dates are not known here.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from qhsink.twin.noise import fractal_noise, gradient_noise, random_pair, smoothstep
-from qhsink.twin.world import MARSH, ROCK, SNOW, SPRUCE, WATER, Landscape
-
-GREEN, NEEDLE, LITTER, DARK_SOIL, BRIGHT_SOIL, STONE, ICE, LAKE, CLOUD = range(9)
-ENDMEMBERS = (
-    "green",
-    "needle",
-    "litter",
-    "dark_soil",
-    "bright_soil",
-    "rock",
-    "snow",
-    "water",
-    "cloud",
+from qhsink.twin.emulator import (
+    BANDS,
+    CHUNK,
+    FEATURES,
+    TERMS,
+    Emulator,
+    Network,
+    fill_features,
+    fill_terms,
+    over_ground,
 )
-"""Rows of the endmember table, as ``[spectra]`` in config/twin.toml names them."""
+from qhsink.twin.leaves import TREE_ANGLE
+from qhsink.twin.noise import gradient_noise, random_pair
+from qhsink.twin.scene_class import (
+    SCL_SATURATED,
+    Confusion,
+    ground_class,
+    sky_class,
+)
+from qhsink.twin.sky import Light, sky_over
+from qhsink.twin.spectra import CENTRES_UM, sky_share
+from qhsink.twin.state import canopy_on
+from qhsink.twin.world import Landscape
 
-SCL_DARK, SCL_SHADOW, SCL_VEGETATION, SCL_BARE, SCL_WATER = 2, 3, 4, 5, 6
-SCL_UNCLASSIFIED, SCL_MEDIUM, SCL_HIGH, SCL_CIRRUS, SCL_SNOW = 7, 8, 9, 10, 11
+STONE, ICE, LAKE, CLOUD = range(4)
+SURFACES = ("rock", "snow", "water", "cloud")
+"""Rows of the table of plain surfaces, as ``[spectra]`` in config/twin.toml names."""
 
+BLOCK = 50_000
+"""Pixels handled at a time: bounds memory, changes no value. No power of two, so that
+a pixel's values do not share a cache set."""
 
-class Light(NamedTuple):
-    """Sun and sky of one acquisition; the same over the whole archive."""
-
-    day: float
-    """Day of the year."""
-    sun_x: float
-    """Component towards the sun along +x of the grid, unit horizontal vector."""
-    sun_y: float
-    """... along +y."""
-    cos_zenith: float
-    """Cosine of the sun's zenith angle."""
-    cloud_level: float
-    """Noise level above which there is cloud."""
-    cirrus_level: float
-    """Noise level above which there is cirrus."""
-    snow_line: float
-    """Fresh snow lies above this height over the vegetation limit [m]."""
-    seed: int
-    """Seed of clouds and noise."""
+NOISE_RANGE_M = 9_000.0
+"""Range of the errors that atmospheric correction leaves [m]."""
+_NOISE_SD = 0.4
+"""Standard deviation of one octave of gradient noise."""
+_ANGLES = 2.0 * np.pi * np.arange(BANDS) / BANDS
+_TURN = np.stack([np.sin(_ANGLES), np.cos(_ANGLES)])
+"""Where a band's own smooth error lies in the plane of two fields; of variance 1."""
 
 
 class Instrument(NamedTuple):
-    """Noise and coding of the product."""
+    """Errors and coding of the product."""
 
-    noise_common: float
-    """Relative error shared by all bands, smooth over 9 km (standard deviation)."""
-    noise_band: float
-    """Relative noise of each band alone."""
-    noise_additive: float
-    """Additive noise of each band [reflectance]."""
+    multiplicative: float
+    """Standard deviation of the relative error."""
+    additive: float
+    """Standard deviation of the additive error [reflectance]."""
+    correlation: float
+    """Correlation of the errors of two bands."""
+    pixel_share: float
+    """Share of the error's variance that is each pixel's own; the rest is smooth."""
     terrain: float
     """Share of terrain illumination left in the product, 0..1."""
     cloud_height: float
     """Height of clouds above ground [m], for the shadow's displacement."""
-    cirrus_missed: float
-    """Cirrus thinner than this optical share is missed by the SCL."""
+    adjacency: float
+    """Share of a cloud's light that its rim receives, 0..1."""
+    saturation: float
+    """Reflectance at which the detector saturates."""
+    crown_shade: float
+    """Share of needle crowns in their own shadow, 0..1."""
+    leaf_shade: float
+    """... of broadleaved crowns."""
     dn_step: float
     """Coarseness of the digital number [DN]."""
     scale: float
     """Reflectance per DN."""
     offset: float
     """Reflectance at DN 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """How things reflect in an instrument's bands."""
+
+    emulator: Emulator
+    """Canopies, soils and litter."""
+    surfaces: NDArray[np.float32]
+    """Plain surfaces, shape (4, 6), rows as ``SURFACES``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +115,9 @@ def expose(
     y: NDArray[np.float64],
     pixel: NDArray[np.int64],
     light: Light,
-    spectra: NDArray[np.float64],
+    optics: Optics,
     instrument: Instrument,
+    confusion: Confusion,
 ) -> Exposure:
     """Return what one acquisition records.
 
@@ -112,263 +130,283 @@ def expose(
     pixel : int64 array of shape (2, n)
         Absolute column and row of each pixel in its UTM zone: noise is theirs.
     light : Light
-        Sun, clouds and season.
-    spectra : float64 array of shape (9, 6)
-        Reflectance of ``ENDMEMBERS`` by band.
+        Sun, clouds, season and swath.
+    optics : Optics
+        Canopies and surfaces in the instrument's bands.
     instrument : Instrument
-        Noise and coding.
+        Errors and coding.
+    confusion : Confusion
+        How the scene classification errs.
     """
-    dn = np.empty((spectra.shape[1], x.size), dtype=np.uint16)
+    dn = np.empty((BANDS, x.size), dtype=np.uint16)
     scl = np.empty(x.size, dtype=np.uint8)
-    _fill_exposure(
-        x,
-        y,
-        pixel,
-        land.elevation,
-        land.slope_x,
-        land.slope_y,
-        land.above_limit,
-        land.ecosystem,
-        land.fvc_peak,
-        land.canopy,
-        land.litter,
-        land.bright,
-        light,
-        spectra,
-        instrument,
-        dn,
-        scl,
-    )
+    share = sky_share(np.array(CENTRES_UM), light.cos_zenith)
+    for start in range(0, x.size, BLOCK):
+        part = slice(start, start + BLOCK)
+        here = _places(land, part)
+        state = canopy_on(here, light.day, snow_line=light.snow_line)
+        _fill_exposure(
+            x[part],
+            y[part],
+            pixel[:, part],
+            here.slope_x,
+            here.slope_y,
+            np.stack([getattr(state, f.name) for f in fields(state)]),
+            light,
+            optics.emulator.network,
+            optics.emulator.soils,
+            optics.emulator.litter,
+            optics.surfaces,
+            share,
+            instrument,
+            confusion,
+            dn[:, part],
+            scl[part],
+        )
     return Exposure(dn, scl)
 
 
-@njit(nogil=True, cache=True)
-def growth(elevation: float, day: float) -> float:
-    """Return green cover of herbs as a share of its peak, 0..1.
+def _places(land: Landscape, part: slice) -> Landscape:
+    """Return some of the places of ``land``."""
+    arrays: dict[str, Any] = {
+        f.name: value[..., part]
+        for f in fields(land)
+        if isinstance(value := getattr(land, f.name), np.ndarray)
+    }
+    return replace(land, **arrays)
 
-    Double logistic; green-up mid-May to mid-June and browning in late September,
-    later and earlier with height (methodology B2, general knowledge).
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def view_of(x: float, light: Light) -> tuple[float, float]:
+    """Return view zenith angle [deg] and cosine of its azimuth from the sun's.
+
+    Tracks stand one swath apart and run south by west, as a descending orbit does at
+    this latitude: the sensor is seen towards 103 or 283 degrees.
     """
-    start = 148.0 + 0.012 * (elevation - 3000.0)
-    end = 278.0 - 0.007 * (elevation - 3000.0)
-    up = 1.0 / (1.0 + math.exp(-0.12 * (day - start)))
-    down = 1.0 / (1.0 + math.exp(0.11 * (day - end)))
-    return min(1.03 * up * down, 1.0)
+    across = (x / light.swath) - math.floor(x / light.swath) - 0.5
+    zenith = 2.0 * abs(across) * light.view_edge
+    side = -1.0 if across > 0.0 else 1.0
+    cos_azimuth = side * (0.97437 * light.sun_x - 0.22495 * light.sun_y)
+    return zenith, cos_azimuth
 
 
-def cloud_field(
-    x: NDArray[np.float64], y: NDArray[np.float64], seed: int
-) -> NDArray[np.float64]:
-    """Return the noise whose level decides where clouds are, shape (n,)."""
-    field = np.empty(x.size)
-    _fill_clouds(x, y, seed, field)
-    return field
-
-
-def cirrus_field(
-    x: NDArray[np.float64], y: NDArray[np.float64], seed: int
-) -> NDArray[np.float64]:
-    """Return the noise whose level decides where cirrus is, shape (n,)."""
-    field = np.empty(x.size)
-    _fill_cirrus(x, y, seed, field)
-    return field
-
-
-CLEAR = -9.0
-"""What the cloud field says where finer octaves cannot bring it to the level."""
-_FINE_REACH = 0.75
-"""Largest sum of the octaves after the second: three standard deviations and more."""
-
-
-@njit(nogil=True, cache=True)
-def _cloud(x: float, y: float, seed: int, level: float) -> float:
-    """Return the cloud field, or ``CLEAR`` early where it stays below ``level``."""
-    field = 0.7 * gradient_noise(x / 70000.0, y / 70000.0, seed + 700)
-    field += fractal_noise(x, y, 13000.0, 2, 0.62, seed + 710)
-    if field + _FINE_REACH < level:
-        return CLEAR
-    return field + 0.45 * fractal_noise(x, y, 3500.0, 4, 0.66, seed + 720)
-
-
-@njit(nogil=True, cache=True)
-def _cirrus(x: float, y: float, seed: int, level: float) -> float:
-    # Streaks: stretched fourfold along a direction that turns with the date.
-    turn = 0.3 + 0.7 * (seed % 5)
-    c, s = math.cos(turn), math.sin(turn)
-    u, v = 0.25 * (c * x + s * y), c * y - s * x
-    veil = fractal_noise(u, v, 17000.0, 2, 0.5, seed + 730)
-    if veil + _FINE_REACH < level:
-        return CLEAR
-    return veil + 0.3 * fractal_noise(u, v, 4200.0, 3, 0.5, seed + 740)
-
-
-@njit(nogil=True, cache=True)
-def _fill_clouds(x: np.ndarray, y: np.ndarray, seed: int, field: np.ndarray) -> None:
-    for k in range(x.size):
-        field[k] = _cloud(x[k], y[k], seed, CLEAR)
-
-
-@njit(nogil=True, cache=True)
-def _fill_cirrus(x: np.ndarray, y: np.ndarray, seed: int, field: np.ndarray) -> None:
-    for k in range(x.size):
-        field[k] = _cirrus(x[k], y[k], seed, CLEAR)
-
-
-@njit(nogil=True, cache=True)
-def _mix(
-    kind: int,
-    peak: float,
-    green: float,
-    canopy: float,
-    litter: float,
-    bright: float,
-    snow: float,
-    share: np.ndarray,
+@njit(nogil=True, cache=True, error_model="numpy")
+def _fill_canopies(
+    state: np.ndarray,
+    first: int,
+    count: int,
+    tree: int,
+    x: np.ndarray,
+    light: Light,
+    features: np.ndarray,
 ) -> None:
-    """Fill the shares of the endmembers; they add to one."""
-    share[:] = 0.0
-    if kind == WATER:
-        share[LAKE] = 1.0
-        return
-    if kind == SNOW:
-        snow = 1.0
-    bare = 1.0 - green
-    straw = min(peak - green + (1.0 - peak) * litter * (kind != ROCK), bare)
-    soil = bare - straw
-    pool = 0.35 * soil if kind == MARSH else 0.0
-    soil -= pool
-    needles = min(canopy, green) if kind == SPRUCE else 0.0
-    share[NEEDLE] = needles
-    share[GREEN] = green - needles
-    share[LITTER] = straw
-    share[LAKE] = pool
-    if kind == ROCK:
-        share[STONE] = soil
-    else:
-        share[BRIGHT_SOIL] = soil * bright
-        share[DARK_SOIL] = soil * (1.0 - bright)
-    for e in range(share.size):
-        share[e] *= 1.0 - snow
-    share[ICE] = snow
+    """Fill the network's features of low vegetation (0), needles (1) or leaves (2)."""
+    for p in range(count):
+        v = state[:, first + p]
+        view, turned = view_of(x[first + p], light)
+        sun = light.cos_zenith
+        if tree == 0:
+            fill_features(
+                v[0], v[1], v[2], v[3], v[4], v[5], sun, view, turned, features, p
+            )
+        elif tree == 1:
+            fill_features(
+                v[10], TREE_ANGLE, 55.0, 0.018, 0.020, 0.0, sun, view, turned,
+                features, p,
+            )  # fmt: skip
+        else:
+            fill_features(
+                v[10], TREE_ANGLE, 45.0, 0.007, 0.012, v[5], sun, view, turned,
+                features, p,
+            )  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
-def _sky_class(cloud: float, shade: float, cirrus: float, missed: float) -> int:
-    """Return the class that the sky gives a pixel, or 0 where it seems clear."""
-    if cloud > 0.22:
-        return SCL_HIGH if cloud > 0.60 else SCL_MEDIUM
-    if cirrus > missed:
-        return SCL_CIRRUS
-    if cloud > 0.06:
-        return SCL_UNCLASSIFIED
-    return SCL_SHADOW if shade > 0.30 else 0
+@njit(nogil=True, cache=True, error_model="numpy")
+def _fill_ground(  # noqa: PLR0913, PLR0917 - compiled code takes arrays
+    v: np.ndarray,
+    soils: np.ndarray,
+    litter: np.ndarray,
+    surfaces: np.ndarray,
+    terms: np.ndarray,
+    crowns: np.ndarray,
+    column: int,
+    instrument: Instrument,
+    rho: np.ndarray,
+) -> None:
+    """Fill reflectance of a pixel's ground at the true shares of what is on it.
 
-
-@njit(nogil=True, cache=True)
-def _ground_class(kind: int, snow: float, lit: float, red: float, nir: float) -> int:
-    """Return the class that Sen2Cor would plausibly give clear ground."""
-    if snow > 0.45:
-        return SCL_SNOW
-    if kind == WATER:
-        return SCL_WATER
-    if lit < 0.88 and nir < 0.18:
-        return SCL_DARK
-    return SCL_VEGETATION if nir - red > 0.27 * (nir + red) else SCL_BARE
-
-
-@njit(nogil=True, cache=True)
-def _illumination(gx: float, gy: float, light: Light, left_over: float) -> float:
-    """Return the light on a slope over that on flat ground, as far as it is left."""
-    sin_zenith = math.sqrt(1.0 - light.cos_zenith**2)
-    cos_i = light.cos_zenith - sin_zenith * (gx * light.sun_x + gy * light.sun_y)
-    cos_i /= math.sqrt(1.0 + gx * gx + gy * gy)
-    lit = 1.0 + left_over * (cos_i / light.cos_zenith - 1.0)
-    return min(max(lit, 0.35), 1.5)
-
-
-@njit(nogil=True, cache=True)
-def _sky(x: float, y: float, light: Light, height: float) -> tuple[float, float, float]:
-    """Return opacity of cloud, depth of its shadow and opacity of cirrus, 0..1.
-
-    A place is in shadow when the point of the cloud deck between it and the sun is in
-    cloud: the field is read again, displaced by the height times the tangent of the
-    sun's zenith angle.
+    ``crowns`` holds the terms of needle and broadleaved crowns, shape (2, 18, pixels);
+    below crowns lies the same low vegetation.
     """
-    level = light.cloud_level
-    cloud, shade, cirrus = 0.0, 0.0, 0.0
-    field = _cloud(x, y, light.seed, level)
-    if field > level:
-        cloud = smoothstep(level, level + 0.22, field)
-    if cloud < 0.9:
-        reach = height * math.sqrt(1.0 - light.cos_zenith**2) / light.cos_zenith
-        field = _cloud(
-            x + reach * light.sun_x, y + reach * light.sun_y, light.seed, level
-        )
-        if field > level:
-            shade = smoothstep(level, level + 0.22, field)
-    veil = _cirrus(x, y, light.seed, light.cirrus_level)
-    if veil > light.cirrus_level:
-        cirrus = smoothstep(light.cirrus_level, light.cirrus_level + 0.9, veil)
-    return cloud, shade, cirrus
+    crown, snow, water, rock = v[9], v[12], v[13], v[14]
+    open_share = max(1.0 - crown - water - rock, 0.0)
+    needles, leaves = crowns[0], crowns[1]
+    place = min(max(v[6], 0.0), 1.0) * (soils.shape[0] - 1.0001)
+    row = int(place)
+    part = place - row
+    for b in range(rho.size):
+        soil = (1.0 - part) * soils[row, b] + part * soils[row + 1, b]
+        low = (1.0 - v[8]) * soil * v[7] + v[8] * litter[b]
+        low = over_ground(terms, b, column, low)
+        value = open_share * low
+        if crown > 0.0:
+            dark = over_ground(needles, b, column, low)
+            bright = over_ground(leaves, b, column, low)
+            dark *= (1.0 - v[11]) * (1.0 - instrument.crown_shade)
+            bright *= v[11] * (1.0 - instrument.leaf_shade)
+            value += crown * (dark + bright)
+        value += water * surfaces[LAKE, b] + rock * surfaces[STONE, b]
+        rho[b] = value * (1.0 - snow) + snow * surfaces[ICE, b]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
+def _light_up(
+    overhead: tuple[float, float, float, float],
+    raw: np.ndarray,
+    sky: np.ndarray,
+    cloud_rho: np.ndarray,
+    instrument: Instrument,
+    rho: np.ndarray,
+) -> None:
+    """Replace ground reflectance by what L2A shows of it under terrain and sky."""
+    cloud, rim, shade, cirrus = overhead
+    for b in range(rho.size):
+        lit = max(1.0 + instrument.terrain * (raw[b] - 1.0), 0.05)
+        # A cloud takes most of the beam in its shadow, and leaves the skylight.
+        value = rho[b] * lit * (1.0 - 0.9 * shade * (1.0 - sky[b]))
+        # Cirrus brightens least where ice absorbs.
+        veil = cirrus * (0.20 if b < 4 else 0.09)
+        value = value * (1.0 - 0.35 * cirrus) + veil
+        # Light from a cloud's side is scattered as skylight is.
+        glow = instrument.adjacency * rim * rim * sky[b] / sky[0]
+        value += glow * max(cloud_rho[b] - value, 0.0)
+        rho[b] = value * (1.0 - cloud) + cloud * cloud_rho[b]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _slope_light(gx: float, gy: float, light: Light) -> tuple[float, float]:
+    """Return beam and sky light on a slope, over those on flat ground."""
+    sin_zenith = math.sqrt(1.0 - light.cos_zenith**2)
+    upright = 1.0 / math.sqrt(1.0 + gx * gx + gy * gy)
+    cos_i = light.cos_zenith - sin_zenith * (gx * light.sun_x + gy * light.sun_y)
+    beam = max(cos_i * upright, 0.0) / light.cos_zenith
+    return beam, 0.5 * (1.0 + upright)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _fill_errors(
+    x: float,
+    y: float,
+    column: int,
+    row: int,
+    seed: int,
+    instrument: Instrument,
+    errors: np.ndarray,
+) -> None:
+    """Fill relative and additive error of each band, standardised, shape (2, bands).
+
+    One part common to the bands, one that turns from band to band in a plane of two
+    fields; both smooth in space, and a pixel's own part on top.
+    """
+    bands = errors.shape[1]
+    own = math.sqrt(instrument.pixel_share)
+    smooth = math.sqrt(1.0 - instrument.pixel_share) / _NOISE_SD
+    alike, apart = (
+        math.sqrt(instrument.correlation),
+        math.sqrt(1.0 - instrument.correlation),
+    )
+    u, v = x / NOISE_RANGE_M, y / NOISE_RANGE_M
+    one = gradient_noise(u, v, seed + 900)
+    two = gradient_noise(v + 0.31, u + 0.17, seed + 901)
+    sine = gradient_noise(u + 0.53, v + 0.29, seed + 902)
+    cosine = gradient_noise(v + 0.71, u + 0.67, seed + 903)
+    pixel_one, pixel_two = random_pair(column, row, seed + 909)
+    first, second = 0.0, 0.0
+    for b in range(bands):
+        if b % 2 == 0:
+            first, second = random_pair(column, row, seed + 910 + b)
+        single = first if b % 2 == 0 else second
+        s, c = _TURN[0, b], _TURN[1, b]
+        errors[0, b] = smooth * (alike * one + apart * (s * sine + c * cosine))
+        errors[1, b] = smooth * (alike * two + apart * (c * sine - s * cosine))
+        errors[0, b] += own * (alike * pixel_one + apart * single)
+        errors[1, b] += own * (alike * pixel_two - apart * single)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _code(
+    rho: np.ndarray,
+    errors: np.ndarray,
+    instrument: Instrument,
+    dn: np.ndarray,
+    column: int,
+) -> bool:
+    """Add errors to ``rho``, saturate, write digital numbers; whether it saturated."""
+    full = False
+    for b in range(rho.size):
+        value = rho[b] * (1.0 + instrument.multiplicative * errors[0, b])
+        value += instrument.additive * errors[1, b]
+        full = full or value >= instrument.saturation
+        rho[b] = min(value, instrument.saturation)
+        code = (rho[b] - instrument.offset) / instrument.scale
+        code = instrument.dn_step * math.floor(code / instrument.dn_step + 0.5)
+        dn[b, column] = int(min(max(code, 1.0), 65535.0))
+    return full
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def _fill_exposure(  # noqa: PLR0913, PLR0917 - compiled code takes arrays
     x: np.ndarray,
     y: np.ndarray,
     pixel: np.ndarray,
-    elevation: np.ndarray,
     slope_x: np.ndarray,
     slope_y: np.ndarray,
-    above: np.ndarray,
-    ecosystem: np.ndarray,
-    peak: np.ndarray,
-    canopy: np.ndarray,
-    litter: np.ndarray,
-    bright: np.ndarray,
+    state: np.ndarray,
     light: Light,
-    spectra: np.ndarray,
+    net: Network,
+    soils: np.ndarray,
+    litter: np.ndarray,
+    surfaces: np.ndarray,
+    sky: np.ndarray,
     instrument: Instrument,
+    confusion: Confusion,
     dn: np.ndarray,
     scl: np.ndarray,
 ) -> None:
-    bands = spectra.shape[1]
-    share = np.empty(spectra.shape[0])
-    rho = np.empty(bands)
-    for k in range(x.size):
-        kind = ecosystem[k]
-        # State of the ground on this day.
-        grown = growth(elevation[k], light.day)
-        tall = canopy[k]
-        green = max(peak[k] * grown, min(tall, peak[k]))
-        snow = 0.0
-        if above[k] > light.snow_line - 250.0:
-            snow = smoothstep(light.snow_line, light.snow_line + 220.0, above[k])
-        _mix(kind, peak[k], green, tall, litter[k], bright[k], snow, share)
-        lit = _illumination(slope_x[k], slope_y[k], light, instrument.terrain)
-        cloud, shade, cirrus = _sky(x[k], y[k], light, instrument.cloud_height)
-        # What atmospheric correction leaves is smooth over kilometres.
-        haze = gradient_noise(x[k] / 9000.0, y[k] / 9000.0, light.seed + 900)
-        gain = 1.0 + instrument.noise_common * haze / 0.4
-        for b in range(bands):
-            value = 0.0
-            for e in range(share.size):
-                value += share[e] * spectra[e, b]
-            # Skylight: shadows keep relatively more of the short wavelengths.
-            value *= lit * (1.0 - shade * (0.55 + 0.05 * b))
-            # Cirrus brightens least where ice absorbs.
-            value = value * (1.0 - 0.35 * cirrus) + cirrus * 0.20 * (
-                1.0 if b < 4 else 0.45
+    shape = (net.first.shape[1], CHUNK)
+    features = np.zeros((FEATURES, CHUNK), np.float32)
+    one, two = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    terms = np.empty((TERMS, CHUNK), np.float32)
+    crowns = np.empty((2, TERMS, CHUNK), np.float32)
+    rho, raw, errors = np.empty(BANDS), np.empty(BANDS), np.empty((2, BANDS))
+    for first in range(0, x.size, CHUNK):
+        count = min(CHUNK, x.size - first)
+        _fill_canopies(state, first, count, 0, x, light, features)
+        fill_terms(features, net, one, two, terms)
+        if state[9, first : first + count].max() > 0.0:
+            for tree in range(2):
+                _fill_canopies(state, first, count, tree + 1, x, light, features)
+                fill_terms(features, net, one, two, crowns[tree])
+        for p in range(count):
+            k = first + p
+            v = state[:, k]
+            _fill_ground(v, soils, litter, surfaces, terms, crowns, p, instrument, rho)
+            overhead = sky_over(x[k], y[k], light, instrument.cloud_height)
+            beam, dome = _slope_light(slope_x[k], slope_y[k], light)
+            for b in range(BANDS):
+                raw[b] = (1.0 - sky[b]) * beam + sky[b] * dome
+            _light_up(overhead, raw, sky, surfaces[CLOUD], instrument, rho)
+            _fill_errors(
+                x[k], y[k], pixel[0, k], pixel[1, k], light.seed, instrument, errors
             )
-            value = value * (1.0 - cloud) + cloud * spectra[CLOUD, b]
-            own, extra = random_pair(pixel[0, k], pixel[1, k], light.seed + 910 + b)
-            value *= gain + instrument.noise_band * own
-            value += instrument.noise_additive * extra
-            rho[b] = value
-            code = (value - instrument.offset) / instrument.scale
-            code = instrument.dn_step * math.floor(code / instrument.dn_step + 0.5)
-            dn[b, k] = int(min(max(code, 1.0), 65535.0))
-        seen = _sky_class(cloud, shade, cirrus, instrument.cirrus_missed)
-        if seen == 0:
-            seen = _ground_class(kind, share[ICE], lit, rho[2], rho[3])
-        scl[k] = seen
+            full = _code(rho, errors, instrument, dn, k)
+            cloud, _, shade, cirrus = overhead
+            seen = sky_class(x[k], y[k], light.seed, cloud, shade, cirrus, confusion)
+            if seen == 0 and full:
+                seen = SCL_SATURATED
+            if seen == 0:
+                lit = 1.0 + instrument.terrain * (raw[3] - 1.0)
+                seen = ground_class(
+                    x[k], y[k], light.seed, v[12], v[13], lit, rho, confusion
+                )
+            scl[k] = seen

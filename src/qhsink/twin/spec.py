@@ -17,8 +17,10 @@ from qhsink.config import parse_section, project_dir, read_toml
 from qhsink.domain.errors import ConfigError
 from qhsink.twin.classes import CODES, FOREST, KEYS
 from qhsink.twin.disturbance import CELL_M
+from qhsink.twin.emulator import load_emulator
 from qhsink.twin.habitat import Climate
-from qhsink.twin.sensor import ENDMEMBERS, Instrument
+from qhsink.twin.scene_class import Confusion, noise_level
+from qhsink.twin.sensor import SURFACES, Instrument, Optics
 from qhsink.twin.world import World
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -130,43 +132,92 @@ class WorldSection(_Section):
 
 
 class Spectrum(_Section):
-    """One endmember."""
+    """One plain surface."""
 
     source: str
     """Where the figures come from."""
-    shade: Share
-    """Share of photometric shade mixed in (black), as in a field pixel."""
     reflectance: Annotated[tuple[float, ...], Field(min_length=6, max_length=6)]
-    """Reflectance by band, before shade."""
+    """Reflectance by band; the same for all instruments."""
 
 
 class SensorSection(_Section):
-    """Noise and coding of the product."""
+    """Errors and coding of the product, and how its classification errs."""
 
-    noise_common: Share
-    noise_band: Share
+    noise_multiplicative: Share
+    """Relative error, standard deviation."""
     noise_additive: Share
+    """Additive error, standard deviation [reflectance]."""
+    noise_correlation: Share
+    """Correlation of the errors of two bands."""
+    noise_pixel_share: Share
+    """Share of the error's variance that is each pixel's own."""
     terrain: Share
+    """Share of terrain illumination left in the product."""
     cloud_height_m: Annotated[float, Field(gt=0)]
+    """Height of clouds above ground."""
+    adjacency: Share
+    """Share of a cloud's light that its rim receives in the blue."""
+    saturation: Annotated[float, Field(gt=0)]
+    """Reflectance at which the detector saturates."""
+    crown_shade: Share
+    """Share of needle crowns in their own shadow."""
+    leaf_shade: Share
+    """... of broadleaved crowns."""
+    cirrus_thin: Share
+    """Cirrus thinner than this opacity is never flagged."""
     cirrus_missed: Share
+    """Share of thicker cirrus that is not flagged."""
+    shadow_missed: Share
+    """Share of cloud shadow that is not flagged."""
+    snow_as_cloud: Share
+    """Share of clear snow flagged as cloud."""
+    water_as_dark: Share
+    """Share of clear water flagged as dark ground."""
+    playa_blue: Share
+    """Blue reflectance above which clear ground can be taken for cloud."""
+    bright_as_cloud: Share
+    """Share of such ground that is."""
+    swath_m: Annotated[float, Field(gt=0)]
+    """Width of the swath."""
+    view_edge_deg: Annotated[float, Field(ge=0, le=12)]
+    """View zenith angle at its edge."""
     dn_step: Annotated[int, Field(ge=1)]
+    """Coarseness of the digital number."""
     scale: Annotated[float, Field(gt=0)]
+    """Reflectance per DN."""
     offset: float
+    """Reflectance at DN 0."""
     baseline: str
     """Processing baseline stated by the items."""
 
     def instrument(self) -> Instrument:
         """Return the numbers the compiled code takes."""
         return Instrument(
-            self.noise_common,
-            self.noise_band,
-            self.noise_additive,
-            self.terrain,
-            self.cloud_height_m,
-            self.cirrus_missed,
-            float(self.dn_step),
-            self.scale,
-            self.offset,
+            multiplicative=self.noise_multiplicative,
+            additive=self.noise_additive,
+            correlation=self.noise_correlation,
+            pixel_share=self.noise_pixel_share,
+            terrain=self.terrain,
+            cloud_height=self.cloud_height_m,
+            adjacency=self.adjacency,
+            saturation=self.saturation,
+            crown_shade=self.crown_shade,
+            leaf_shade=self.leaf_shade,
+            dn_step=float(self.dn_step),
+            scale=self.scale,
+            offset=self.offset,
+        )
+
+    def confusion(self) -> Confusion:
+        """Return the stated rates as levels of patch noise."""
+        return Confusion(
+            cirrus_thin=self.cirrus_thin,
+            cirrus_missed=noise_level(self.cirrus_missed),
+            shadow_missed=noise_level(self.shadow_missed),
+            snow_as_cloud=noise_level(self.snow_as_cloud),
+            water_as_dark=noise_level(self.water_as_dark),
+            bright_as_cloud=noise_level(self.bright_as_cloud),
+            playa=self.playa_blue,
         )
 
 
@@ -235,13 +286,10 @@ class TwinSpec(_Section):
             event_chance=w.events_per_1000_km2 * (CELL_M / 1000.0) ** 2 / 1000.0,
         )
 
-    def endmembers(self) -> NDArray[np.float64]:
-        """Return reflectance with shade, shape (9, 6), rows as ``ENDMEMBERS``."""
-        rows = [
-            np.array(self.spectra[name].reflectance) * (1.0 - self.spectra[name].shade)
-            for name in ENDMEMBERS
-        ]
-        return np.stack(rows)
+    def optics(self, platform: str) -> Optics:
+        """Return how things reflect in the bands of ``platform``."""
+        rows = [self.spectra[name].reflectance for name in SURFACES]
+        return Optics(load_emulator(platform), np.array(rows, dtype=np.float32))
 
 
 def load_spec(path: Path | None = None) -> TwinSpec:
@@ -250,16 +298,16 @@ def load_spec(path: Path | None = None) -> TwinSpec:
     Raises
     ------
     ConfigError
-        When a key is wrong, or an endmember is missing.
+        When a key is wrong, or a surface is missing.
     """
     path = path or project_dir() / "config" / "twin.toml"
     spec = parse_section(TwinSpec, read_toml(path), where=path.name)
-    missing = [name for name in ENDMEMBERS if name not in spec.spectra]
+    missing = [name for name in SURFACES if name not in spec.spectra]
     if missing:
         raise ConfigError(
             f"{path.name}: no [spectra.{missing[0]}]",
-            expected=f"the endmembers {', '.join(ENDMEMBERS)}",
-            remedy="Add the endmember that is missing.",
+            expected=f"the surfaces {', '.join(SURFACES)}",
+            remedy="Add the surface that is missing.",
         )
     _check_classes(spec.world, path.name)
     shapes = {

@@ -1,0 +1,60 @@
+"""Bands, skylight and the simulated canopy's constants: what light meets.
+
+Numbers and closed formulas only; used by the instrument and by the development tool
+that makes the emulator's table. No place, no date, no file.
+
+References
+----------
+Leckner, B. (1978) The spectral distribution of solar radiation at the earth's surface,
+Solar Energy 20:143-150, as in Bird and Riordan (1986), J. Clim. Appl. Meteorol. 25:
+87-97, eq. 4 (Rayleigh).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+HEADS = ("sentinel-2a", "sentinel-2b", "landsat-8")
+"""Instruments whose spectral responses the emulator knows."""
+
+STAND_IN = {"sentinel-2c": "sentinel-2b", "landsat-9": "landsat-8"}
+"""Instruments taken as another one; OLI-2 is a near copy of OLI. Their own response
+functions were not at hand."""
+
+CENTRES_UM = (0.490, 0.560, 0.665, 0.865, 1.610, 2.190)
+"""Nominal wavelengths of the six bands [um], for skylight."""
+
+PRESSURE = 0.63
+"""Air pressure over that at sea level: 3,800 m."""
+AEROSOL = (0.08, 1.1)
+"""Aerosol optical depth at 0.55 um and Angstrom exponent (clear; unverified)"""
+
+HOT_SPOT = 0.05
+"""Hot-spot parameter: leaf size over canopy height."""
+
+
+def sky_share(
+    wavelength: NDArray[np.float64] | float, cos_zenith: float
+) -> NDArray[np.float64]:
+    """Return the diffuse share of the light on flat ground under a clear sky, 0..1.
+
+    Parameters
+    ----------
+    wavelength : float64 array
+        Wavelength [um].
+    cos_zenith : float
+        Cosine of the sun's zenith angle.
+
+    Notes
+    -----
+    Half of what molecules and 85 % of what aerosol take out of the beam reaches the
+    ground as skylight; one scattering, absorption by gases left out.
+    """
+    um = np.asarray(wavelength, dtype=np.float64)
+    molecules = 0.008735 * um**-4.08 * PRESSURE
+    aerosol = AEROSOL[0] * (um / 0.55) ** -AEROSOL[1]
+    share: NDArray[np.float64] = 1.0 - np.exp(
+        -(0.5 * molecules + 0.85 * aerosol) / cos_zenith
+    )
+    return share
