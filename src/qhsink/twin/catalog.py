@@ -66,6 +66,7 @@ ASSETS = (
 """Files of an item; the first six in the order of ``qhsink.domain.scene.BANDS``."""
 
 SCL_SHARES = {
+    1: "s2:saturated_defective_pixel_percentage",
     2: "s2:dark_features_percentage",
     3: "s2:cloud_shadow_percentage",
     4: "s2:vegetation_percentage",

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from qhsink.twin.noise import gradient_noise
 
@@ -109,27 +108,3 @@ def ground_class(
     if lit < 0.88 and nir < 0.18:
         return SCL_DARK
     return SCL_VEGETATION if nir - red > 0.27 * (nir + red) else SCL_BARE
-
-
-QA_FILL, QA_CLEAR, QA_WATER = 1, 1 << 6, 1 << 7
-QA_DILATED, QA_CIRRUS, QA_CLOUD, QA_SHADOW, QA_SNOW = 2, 4, 8, 16, 32
-
-
-def qa_pixel(scl: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    """Return Landsat Collection 2 QA_PIXEL words for the same idea of the pixels.
-
-    Bits of LSDS-1619 table 6-3: the flags, and two-bit confidences (cloud 8-9, shadow
-    10-11, snow 12-13, cirrus 14-15), high (11) where the flag is set, else low (01).
-    """
-    table = np.zeros(12, dtype=np.uint32)
-    low = (1 << 8) | (1 << 10) | (1 << 12) | (1 << 14)
-    table[:] = low | QA_CLEAR
-    table[SCL_WATER] |= QA_WATER
-    table[SCL_SNOW] = low | QA_SNOW | QA_CLEAR | (3 << 12)
-    table[SCL_SHADOW] = low | QA_SHADOW | (3 << 10)
-    for code in (SCL_MEDIUM, SCL_HIGH):
-        table[code] = low | QA_CLOUD | (3 << 8)
-    table[SCL_UNCLASSIFIED] = low | QA_DILATED
-    table[SCL_CIRRUS] = low | QA_CIRRUS | (3 << 14)
-    table[0] = QA_FILL
-    return table.astype(np.uint16)[scl]
