@@ -199,6 +199,7 @@ def test_the_page_says_simulated_and_what_each_interval_holds(one_world):
     assert "http" not in page
     table = (found.out / "coverage.md").read_text(encoding="utf-8")
     assert "| stratified plots | 133 km² | 1 |" in table
+    assert "qhsink twin evaluate --worlds 1 --regions 632324 --out DIR" in table
     assert pd.read_parquet(found.out / "coverage.parquet").shape[0] > 15
 
 

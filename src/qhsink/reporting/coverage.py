@@ -166,11 +166,11 @@ _HEADER = (
 def coverage_markdown(
     summary: pd.DataFrame, verdicts: pd.DataFrame, trial: Trial
 ) -> str:
-    """Return the tables as Markdown."""
-    lines = []
+    """Return the trial as a whole Markdown page, ready for ``docs/``."""
+    lines = [*_markdown_head(trial), *_markdown_readings(summary, trial)]
     for table in _tables(summary, trial):
         lines += [
-            f"### {table['en'][0].upper()}{table['en'][1:]}",
+            f"## {table['en'][0].upper()}{table['en'][1:]}",
             "",
             _HEADER,
             "|---|---|---:|---:|---:|---:|---|---|---|",
@@ -180,11 +180,66 @@ def coverage_markdown(
     return "\n".join([*lines, *_markdown_verdicts(verdict_lines(verdicts)), ""])
 
 
+def _markdown_head(trial: Trial) -> Iterator[str]:
+    lie = f" --lie {trial.lie}" if trial.lie else ""
+    yield "# Are the intervals honest?"
+    yield ""
+    yield "Made by"
+    yield ""
+    yield (
+        f"    qhsink twin evaluate --worlds {trial.worlds + trial.failed}{lie} "
+        f"--regions {','.join(trial.regions)} --out DIR"
+    )
+    yield ""
+    yield (
+        f"and copied from `DIR/coverage.md`: {trial.worlds} simulated worlds"
+        f"{f' ({trial.failed} failed)' if trial.failed else ''}, code {trial.code}. "
+        f"Each has {len(trial.regions)} squares of {trial.square_km:g} km on "
+        f"{trial.pixel_m:g} m pixels, the monthly steps run on its scenes, and "
+        f"{trial.campaigns} independent field campaigns of each kind with "
+        f"{trial.plots} plots in every square; every estimate is held against the "
+        "truth. Parameters: `config/evaluate.toml`. Everything is simulated."
+    )
+    yield ""
+    yield (
+        "In brackets: 95 % binomial limits (Clopper and Pearson), as if estimates were "
+        "independent. Those of one world share its scenes and its map, so the map-only "
+        "modes have fewer trials than they show: about one for each square."
+    )
+    yield ""
+
+
+def _markdown_readings(summary: pd.DataFrame, trial: Trial) -> Iterator[str]:
+    """Yield which modes cover, which do not, and what their intervals leave out."""
+    yield "## Which 90 % intervals cover 85 to 95 % of the time"
+    yield ""
+    for reading in READINGS:
+        part = summary[summary["reading"] == reading]
+        if part.empty:
+            continue
+        yield f"**{reading.capitalize()}**"
+        yield ""
+        for row in part.to_dict("records"):
+            name = NAMES.get(row["indicator"], ("", row["indicator"]))[1]
+            flag = " Flagged." if row["flagged"] == 1.0 else ""
+            yield (
+                f"* {row['mode']}, {name}, {trial.sizes[row['size']]}: "
+                f"{row['cover90']:.1%}.{flag}"
+            )
+        yield ""
+    yield "What each interval holds, and what it leaves out:"
+    yield ""
+    for mode, remark in REMARKS.items():
+        if mode in set(summary["mode"]):
+            yield f"* {mode}: {remark}"
+    yield ""
+
+
 def _markdown_verdicts(
     verdicts: dict[str, dict[float, dict[str, float]]],
 ) -> Iterator[str]:
     distances = sorted({d for said in verdicts.values() for d in said})
-    yield "### Wrong verdicts on mean peak cover, whole squares"
+    yield "## Wrong verdicts on mean peak cover, whole squares"
     yield ""
     yield "Target off the truth by (in brackets: not distinguishable)"
     yield ""
