@@ -520,6 +520,13 @@ def test_groups_that_make_no_folds_are_refused(tmp_path, sites, asked, said):
     assert said in str(done.exception)
 
 
+def test_a_band_is_no_target(tmp_path):
+    table = write_table(tmp_path / "plots.csv")
+    done = run_train("--table", str(table), "--target", "nir")
+    assert done.exit_code == 2
+    assert "a band that the model reads" in done.output
+
+
 def test_a_group_without_a_table_is_refused():
     done = run_train("--group", "site")
     assert done.exit_code == 2
