@@ -114,7 +114,11 @@ def expected(from_files, tile):
 def assert_same(stack, expected):
     assert stack.days == expected.days
     np.testing.assert_array_equal(stack.mask, expected.mask)
-    np.testing.assert_array_equal(stack.reflectance, expected.reflectance)
+    # The harmonised collection is unsigned: deep shade that files show a little below
+    # zero is zero in it.
+    seen = expected.reflectance > -32768
+    unsigned = np.where(seen, np.maximum(expected.reflectance, 0), -32768)
+    np.testing.assert_array_equal(stack.reflectance, unsigned)
 
 
 def test_the_images_pinned_are_the_scenes_of_the_files(connect, server, from_files):
@@ -180,8 +184,9 @@ def test_the_servers_own_median_is_the_median_of_the_clear_dates(
     bands = (*BANDS, "n_clear")
     found = session.pixels(image, tile.geobox, bands=bands, what="median")
     clear = (expected.mask > 0) & ~np.isin(expected.mask, (3, 8, 9, 10))
+    unsigned = np.where(clear[:, None], np.maximum(expected.reflectance, 0), -32768)
     once = median_composite(
-        expected.reflectance, clear, np.zeros_like(clear), min_clear=1
+        unsigned.astype(np.int16), clear, np.zeros_like(clear), min_clear=1
     )
     assert (once.n_clear > 1).any()
     # Where granules overlap the server counts a day twice; elsewhere they agree.
@@ -392,7 +397,7 @@ def project(tmp_path, project_folder, server):
 
 
 def _command(project, tmp_path, key):
-    arguments = ["monitor", "--region", REGION, "--month", "2025-08", "--source", "gee"]
+    arguments = ["monitor", "--region", REGION, "--month", "2025-07", "--source", "gee"]
     folders = ["--store", str(tmp_path / "store"), "--out", str(tmp_path / "engine")]
     return subprocess.run(
         [Path(sys.executable).with_name("qhsink"), *arguments, *folders],
@@ -413,7 +418,7 @@ def _run(tmp_path, source, name):
     settings = load_settings(store=tmp_path / "store")
     config = settings.project / "config" / "coarse.toml"
     out = str(tmp_path / name)
-    request = RunRequest("2025-08", (REGION,), str(source), str(config), out)
+    request = RunRequest("2025-07", (REGION,), str(source), str(config), out)
     return run_monitor(request, settings)
 
 
@@ -425,6 +430,8 @@ def test_a_run_from_earth_engine_is_the_run_from_files_and_shows_no_credential(
     key.write_text(json.dumps(content))
     monkeypatch.setenv("QHSINK_HOME", str(project))
     monkeypatch.setenv("EARTHENGINE_KEY_FILE", str(key))
+    for asset in server.world.assets.values():
+        asset.signed = True  # so that every pixel can be compared
     with caplog.at_level(logging.INFO):
         _run(tmp_path, catalogue, "files")
         server.faults.append((PIXELS, 429))
@@ -454,7 +461,7 @@ def test_a_run_from_earth_engine_is_the_run_from_files_and_shows_no_credential(
     texts = {str(p): p.read_bytes() for p in written if p.is_file()}
     assert len(texts) > 20
     texts["output"] = (again.stdout + again.stderr + caplog.text).encode()
-    assert server.url.encode().removeprefix(b"http://") in texts["output"]
+    assert any(b"cs_cdf>=0.6" in text for text in texts.values())
     assert not [n for s in secrets for n, text in texts.items() if s.encode() in text]
 
 

@@ -89,6 +89,8 @@ class Asset:
     properties: dict[str, Any]
     bands: dict[str, Path]
     updated: str = UPDATED
+    signed: bool = False
+    """Whether harmonised numbers may be negative; the real ones may not."""
 
     def listed(self):
         return {
@@ -120,7 +122,7 @@ class Asset:
             cloudy = np.isin(values, CLOUDY)
             return Layer(np.where(cloudy, 0.2, 0.95), valid, inside)
         if name != "SCL":
-            values = np.maximum(values - 1000.0, 0.0)
+            values = values - 1000.0 if self.signed else np.maximum(values - 1000.0, 0)
         return Layer(values, valid, inside)
 
 
