@@ -293,7 +293,7 @@ def test_check_says_in_ten_lines_that_a_source_can_be_used(tmp_path, write_item)
 
 def test_check_of_a_source_without_items_says_so(tmp_path, write_item):
     write_item("a", folder=tmp_path / "archive")
-    done = call("check", tmp_path / "archive", "--store", tmp_path / "s")
+    done = call("check", tmp_path / "archive", "--month", "2024-02")
     assert isinstance(done.exception, SourceError)
     assert "no item" in str(done.exception)
 

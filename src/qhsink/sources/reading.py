@@ -39,9 +39,6 @@ from qhsink.sources.remote import Archive, plain_archive
 from qhsink.sources.stac import BBox, solar_day, touches
 from qhsink.sources.transfer import is_remote
 
-DAYS_AT_ONCE = 3
-"""Days of a window read at the same time from a remote archive."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowStack:
@@ -129,7 +126,7 @@ def read_window(
     reach = archive or plain_archive()
     remote = any(is_remote(scene.file("mask").href) for scene in touching)
     layers = range(len(days))
-    for _ in reach.each(fill, layers, at_once=DAYS_AT_ONCE if remote else 1):
+    for _ in reach.each(fill, layers, reach.days if remote else None):
         pass
     return WindowStack(reflectance, mask, tuple(d for d, _ in days), ids, kind)
 
@@ -325,5 +322,5 @@ def _read_bands(
         with bounded_gdal():
             return read_numbers(scene, file, geobox, averaged=True, archive=archive)
 
-    at_once = len(files) if is_remote(files[0].href) else 1
-    return (archive or plain_archive()).each(read, files, at_once=at_once)
+    reach = archive or plain_archive()
+    return reach.each(read, files, reach.files if is_remote(files[0].href) else None)

@@ -38,6 +38,12 @@ SIGNATURES = {
 """First bytes to the GDAL driver. No other format is opened over a network: some
 (VRT) name further files."""
 
+DAYS_AT_ONCE = 2
+"""Days of remote scenes read at the same time."""
+
+FILES_AT_ONCE = 6
+"""Remote files open at the same time: the bands of a scene."""
+
 KEPT_PAGES = 16
 """Pages of an open file that stay in memory."""
 
@@ -65,6 +71,11 @@ class Archive:
         self.transfer = Transfer(config, keys)
         self._own = TemporaryDirectory(prefix="qhsink-") if cache is None else None
         self.cache = Path(self._own.name) if self._own else Path(str(cache))
+        # Three levels, each waiting only for the next: days, files, ranges. The
+        # threads stay: pyproj sets its transformers up anew in every new thread,
+        # which costs more than reading.
+        self.days = ThreadPoolExecutor(DAYS_AT_ONCE, "qhsink-day")
+        self.files = ThreadPoolExecutor(FILES_AT_ONCE, "qhsink-file")
         self.pool = ThreadPoolExecutor(config.concurrent, "qhsink-read")
 
     @contextmanager
@@ -103,15 +114,12 @@ class Archive:
             raise remote.fault
         remote.finish()
 
+    @staticmethod
     def each(
-        self, work: Callable[[_T], _R], files: Sequence[_T], *, at_once: int
+        work: Callable[[_T], _R], entries: Sequence[_T], pool: ThreadPoolExecutor | None
     ) -> Iterator[_R]:
-        """Yield ``work`` of each entry in order, ``at_once`` at a time."""
-        if at_once == 1 or len(files) < 2:
-            yield from map(work, files)
-            return
-        with ThreadPoolExecutor(min(at_once, len(files))) as pool:
-            yield from pool.map(work, files)
+        """Yield ``work`` of each entry in order, on ``pool`` where one is given."""
+        yield from pool.map(work, entries) if pool else map(work, entries)
 
 
 @lru_cache(maxsize=8)
