@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from qhsink.twin.emulator import canopy_reflectance, load_emulator
+from qhsink.twin.leaves import lai_of_cover, leaf_cover
 from qhsink.twin.scene_class import (
     SCL_BARE,
     SCL_CIRRUS,
@@ -95,7 +96,7 @@ def test_open_ground_reflects_what_the_canopy_model_says(twin_spec, ground):
     for row, k in enumerate(at):
         view, turned = view_of(x[k], light)
         inputs[row] = (
-            state.lai[k],
+            max(state.lai[k], lai_of_cover(0.95, state.leaf_angle[k])),
             state.leaf_angle[k],
             state.chlorophyll[k],
             state.dry_matter[k],
@@ -113,7 +114,10 @@ def test_open_ground_reflects_what_the_canopy_model_says(twin_spec, ground):
         )
         share = state.litter[k]
         below[row] = (1 - share) * soil + share * emulator.litter
-    expected = canopy_reflectance(inputs, below, emulator)
+    cover = [leaf_cover(state.lai[k], state.leaf_angle[k]) for k in at]
+    patches = np.minimum(np.array(cover) / 0.95, 1.0)[:, None]
+    expected = canopy_reflectance(inputs, below, emulator) * (0.8 * patches)
+    expected += below * (1 - patches)
     np.testing.assert_allclose(found[:, at], expected.T, atol=2e-4)
 
 

@@ -28,7 +28,7 @@ from qhsink.twin.emulator import (
     fill_terms,
     over_ground,
 )
-from qhsink.twin.leaves import TREE_ANGLE
+from qhsink.twin.leaves import TREE_ANGLE, lai_of_cover, leaf_cover
 from qhsink.twin.noise import gradient_noise, random_pair
 from qhsink.twin.scene_class import (
     SCL_SATURATED,
@@ -48,6 +48,14 @@ SURFACES = ("rock", "snow", "water", "cloud")
 BLOCK = 50_000
 """Pixels handled at a time: bounds memory, changes no value. No power of two, so that
 a pixel's values do not share a cache set."""
+
+PATCH_COVER = 0.95
+"""Nadir cover inside a patch of low vegetation: sparser ground is patches of this
+cover with bare ground between, so that the pixel's gap fraction stays the true one."""
+
+PATCH_SHADE = 0.2
+"""Share of a patch in shadow between tussocks, which a flat canopy lacks: brings closed
+meadow into the range of field transects (unverified)."""
 
 NOISE_RANGE_M = 9_000.0
 """Range of the errors that atmospheric correction leaves [m]."""
@@ -206,8 +214,9 @@ def _fill_canopies(
         view, turned = view_of(x[first + p], light)
         sun = light.cos_zenith
         if tree == 0:
+            lai = max(v[0], lai_of_cover(PATCH_COVER, v[1]))
             fill_features(
-                v[0], v[1], v[2], v[3], v[4], v[5], sun, view, turned, features, p
+                lai, v[1], v[2], v[3], v[4], v[5], sun, view, turned, features, p
             )
         elif tree == 1:
             fill_features(
@@ -241,13 +250,15 @@ def _fill_ground(  # noqa: PLR0913, PLR0917 - compiled code takes arrays
     crown, snow, water, rock = v[9], v[12], v[13], v[14]
     open_share = max(1.0 - crown - water - rock, 0.0)
     needles, leaves = crowns[0], crowns[1]
+    patches = min(leaf_cover(v[0], v[1]) / PATCH_COVER, 1.0)
     place = min(max(v[6], 0.0), 1.0) * (soils.shape[0] - 1.0001)
     row = int(place)
     part = place - row
     for b in range(rho.size):
         soil = (1.0 - part) * soils[row, b] + part * soils[row + 1, b]
         low = (1.0 - v[8]) * soil * v[7] + v[8] * litter[b]
-        low = over_ground(terms, b, column, low)
+        leafy = (1.0 - PATCH_SHADE) * over_ground(terms, b, column, low)
+        low = patches * leafy + (1.0 - patches) * low
         value = open_share * low
         if crown > 0.0:
             dark = over_ground(needles, b, column, low)
