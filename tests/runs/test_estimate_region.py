@@ -100,7 +100,7 @@ def of(plots, region):
 
 def truth_of(archive, region):
     text = (archive.parent / "truth" / "truth.json").read_text(encoding="utf-8")
-    return json.loads(text)["regions"][region]["fvc_peak_mean"]
+    return json.loads(text)["regions"][region]["fvc_peak_mean_without_water"]
 
 
 @pytest.mark.parametrize("method", ["difference", "regression"])
@@ -109,7 +109,8 @@ def test_plots_correct_the_map_towards_the_truth(run, plots, archive, tmp_path, 
     row = found["estimates"][0]
     truth = truth_of(archive, COUNTY)
     assert abs(row["estimate"] - truth) < abs(row["map_mean"] - truth)
-    assert row["ci"][0] < truth < row["ci"][1]
+    # One draw: an interval may miss; coverage is counted by `qhsink twin evaluate`.
+    assert abs(row["estimate"] - truth) < 3.0 * row["se"]
     assert row["relative_efficiency"] > 1.5
     assert row["estimate"] == pytest.approx(row["map_mean"] - row["map_bias"], abs=0.02)
     lost = len(row["plots_without_map_value"]) + len(row["plots_on_water"])
