@@ -1,6 +1,7 @@
 # make run    the monthly flow on the demonstration archive, ending in a page
 # make test   the whole suite
-# make bench  the chain against a conventional one and the read floor
+# make bench  the chain against a conventional one and the read floor; remote reads;
+#             the intervals on a few simulated worlds
 # make setup  only the environment; the others call it
 # make check  lint, format, types and import contracts
 
@@ -34,7 +35,10 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow"
 
 bench: $(STAMP)
+	$(BIN)/qhsink twin build $(TWIN)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.reads
+	$(BIN)/python -m benchmarks.coverage
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -30,7 +30,9 @@ def edit(project, name, old, new):
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["monitor.toml", "demo.toml", "landsat.toml", "coarse.toml"])
+@pytest.mark.parametrize(
+    "name", ["monitor.toml", "demo.toml", "landsat.toml", "coarse.toml"]
+)
 def test_every_run_configuration_shipped_is_complete(project_folder, name):
     config = load_run_config(project_folder / "config" / name)
     assert config.grid.build().pixel_size == config.grid.pixel_size_m
