@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -118,8 +118,22 @@ class Archive:
     def each(
         work: Callable[[_T], _R], entries: Sequence[_T], pool: ThreadPoolExecutor | None
     ) -> Iterator[_R]:
-        """Yield ``work`` of each entry in order, on ``pool`` where one is given."""
-        yield from pool.map(work, entries) if pool else map(work, entries)
+        """Yield ``work`` of each entry in order, on ``pool`` where one is given.
+
+        When one fails, those under way are waited for (their time is bounded), so
+        that what they read is kept and a retry does not ask for it again.
+        """
+        if pool is None:
+            yield from map(work, entries)
+            return
+        futures = [pool.submit(work, entry) for entry in entries]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+            wait(futures)
 
 
 @lru_cache(maxsize=8)
