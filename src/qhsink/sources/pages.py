@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import uuid
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ DIGEST = 32
 """Bytes of SHA-256 in front of each page."""
 
 FACTS = "facts.json"
+
+
+_NOTING = threading.Lock()
 
 
 class PageFolder:
@@ -49,8 +53,9 @@ class PageFolder:
 
     def note(self, **facts: Any) -> None:
         """Add to what is noted of the file."""
-        text = json.dumps({**self.facts(), **facts}, sort_keys=True)
-        self._write(FACTS, text.encode())
+        with _NOTING:  # files of one content share a folder: no note may be lost
+            text = json.dumps({**self.facts(), **facts}, sort_keys=True)
+            self._write(FACTS, text.encode())
 
     def load(self, number: int) -> bytes | None:
         """Return a page, None when it is absent or damaged."""
@@ -90,12 +95,23 @@ class PageFolder:
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06d}.page"
 
+    def _place(self, aside: Path, name: str, content: bytes) -> None:
+        for last in (False, False, True):
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                aside.write_bytes(content)
+                aside.replace(self.folder / name)
+            except FileNotFoundError:
+                # Another reader dropped the folder under us: make it anew.
+                if last:
+                    raise
+            else:
+                return
+
     def _write(self, name: str, content: bytes) -> None:
         aside = self.folder / f".{name}-{uuid.uuid4().hex[:8]}"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            aside.write_bytes(content)
-            aside.replace(self.folder / name)
+            self._place(aside, name, content)
         except OSError as error:
             aside.unlink(missing_ok=True)
             raise StoreFault(

@@ -188,9 +188,15 @@ class RemoteFile:
             self.pages = PageFolder(self._archive.cache, identity)
         facts = self.pages.facts()
         self.size = int(self.size or facts.get("size") or file.size or 0)
-        self.stamp = self.stamp or file.stamp or facts.get("stamp") or ""
+        # What is known by its checksum may lie on a server that states another version.
+        noted = None if file.checksum else facts.get("stamp")
+        self.stamp = self.stamp or file.stamp or noted or ""
         if not self.size:
             self._take(range(1))
+        if not self.size:  # the first page was kept, but not what was noted with it
+            with self._budget as budget:
+                part = self._archive.transfer.fetch(file.href, 0, 0, budget)
+            self._check_version(part.size, part.stamp)
         self.pages.used()
         if file.checksum and self.size <= self._archive.config.whole_mb * 1e6:
             self._check_whole(self._numbers(0, self.size))
