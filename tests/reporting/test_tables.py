@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import math
@@ -64,6 +65,18 @@ def test_the_console_table_shows_value_half_width_target_and_verdict(simulated_r
         assert cell in text
     assert text.count("[simulated]") == 4
     assert text.count("refused:") == 4
+
+
+@pytest.mark.parametrize(
+    ("p_met", "said"), [(0.92, "P = 0.920"), (0.99999, "P > 0.999"), (0.0, "P < 0.001")]
+)
+def test_a_probability_is_said_with_one_sign(simulated_report, p_met, said):
+    row = next(r for r in simulated_report.rows if r.verdict and r.verdict.p_met)
+    verdict = dataclasses.replace(row.verdict, p_met=p_met)
+    stream = io.StringIO()
+    table = console_table([dataclasses.replace(row, verdict=verdict)])
+    Console(file=stream, width=200).print(table)
+    assert said in stream.getvalue()
 
 
 def test_geoparquet_reads_back_as_written(observed_report, tmp_path):

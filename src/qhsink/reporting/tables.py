@@ -226,10 +226,16 @@ def _console_cells(row: ReportRow) -> tuple[Text, ...]:
     )
     if verdict is not None and verdict.p_met is not None:
         said.append(
-            f"  P = {probability_text(verdict.p_met, confidence=verdict.confidence)}",
+            f"  P {_equals(verdict)}",
             style="dim",
         )
     if row.estimate.provenance == "simulated":
         said.append("  [simulated]", style="bold yellow")
     outside = Text(outside_text(row.estimate.outside_share))
     return name, region, Text(estimate_text(row.estimate)), outside, Text(target), said
+
+
+def _equals(verdict: Verdict) -> str:
+    """Return the probability with its sign: ``= 0.920``, but ``> 0.999``."""
+    text = probability_text(verdict.p_met, confidence=verdict.confidence)
+    return text if text[0] in "<>" else f"= {text}"
