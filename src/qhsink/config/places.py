@@ -1,0 +1,137 @@
+"""``Settings``: where things lie and by what means; nothing here changes a result."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from qhsink.config.parsing import Section, parse_section, read_toml
+from qhsink.domain.errors import ConfigError
+
+READS = "reads"
+"""The table of ``config/sources.toml`` that is no source."""
+
+
+class SourceConfig(Section):
+    """One place where scenes come from."""
+
+    kind: Literal["static", "api", "earthengine"]
+    """A static catalogue (or a folder of items) on disk, a STAC API, Earth Engine."""
+    url: str
+    """Path (relative to the project folder) or URL of catalogue, API or endpoint."""
+    collections: tuple[str, ...] = ()
+    """Collections searched; empty for all in a static catalogue."""
+    exclude: tuple[str, ...] = ()
+    """Item ids left out: their metadata or files are known to be wrong."""
+    run_config: str = "monitor.toml"
+    """Run configuration that goes with it, in ``config/``."""
+    token_url: str = ""
+    """Where an address is signed, with ``{account}`` and ``{container}`` to be filled
+    in from it; empty when addresses need no signature."""
+    bearer_env: str = ""
+    """Environment variable with an access token; empty when none is needed."""
+    key_hosts: tuple[str, ...] = ()
+    """Hosts that get the signature or the token; ``.example.org`` for all below it."""
+    alternate: str = ""
+    """Name of the alternate address that is read (``alternate`` of an asset)."""
+    cloud_project: str = ""
+    """Earth Engine: Google Cloud project; ``EARTHENGINE_PROJECT`` when empty."""
+    deadline_s: Annotated[float, Field(gt=0)] = 300.0
+    """Earth Engine: longest time for one request, answer included [s]."""
+    max_concurrent: Annotated[int, Field(ge=1, le=40)] = 8
+    """Earth Engine: requests at once in one process; a project may have 40."""
+    cloud_score: Annotated[float, Field(ge=0, le=1)] = 0.60
+    """Earth Engine: Cloud Score+ ``cs_cdf`` below which a pixel is cloud; 0: unused."""
+    note: str = ""
+    """What a user should know."""
+
+
+class ReadConfig(Section):
+    """Bounds on reading over a network; none changes a result."""
+
+    concurrent: Annotated[int, Field(ge=1, le=64)] = 16
+    """Requests under way at once in one process."""
+    tries: Annotated[int, Field(ge=1, le=20)] = 5
+    """Tries per request."""
+    backoff_s: Annotated[float, Field(gt=0)] = 0.5
+    """Pause before the second try; doubled for each one more [s]."""
+    connect_s: Annotated[float, Field(gt=0)] = 10.0
+    """Longest wait for a connection [s]."""
+    idle_s: Annotated[float, Field(gt=0)] = 30.0
+    """Longest silence of a server [s]."""
+    total_s: Annotated[float, Field(gt=0)] = 300.0
+    """Longest time on the network for one file of one tile, tries and all [s]."""
+    page_kb: Annotated[int, Field(ge=16, le=4096)] = 256
+    """Size of the pages that reads are kept in [KiB]."""
+    request_kb: Annotated[int, Field(ge=16, le=16384)] = 1024
+    """Neighbouring pages are asked for together up to this [KiB]."""
+    whole_mb: Annotated[float, Field(ge=0)] = 8.0
+    """Files up to this size whose checksum is known are read whole and checked before
+    use; larger ones once all of their pages have been read [MB]."""
+
+
+class Settings(Section):
+    """Places and means; nothing here changes a result."""
+
+    project: Path
+    """Folder that holds ``aoi/``, ``config/`` and ``models/``."""
+    store: Path
+    """Artifact store."""
+    workers: Annotated[int, Field(ge=1)] = 2
+    """Tiles computed at once."""
+    reads: ReadConfig = ReadConfig()
+    """Bounds on reading over a network."""
+
+
+def project_dir() -> Path:
+    """Return the folder with ``config/monitor.toml``.
+
+    Looked for in ``QHSINK_HOME``, the working directory and its parents, and the
+    clone that this code runs from.
+    """
+    here = Path(__file__).resolve()
+    named = os.environ.get("QHSINK_HOME")
+    candidates = [Path(named)] if named else [Path.cwd(), *Path.cwd().parents]
+    candidates += [] if named else [here.parents[3]]
+    for folder in candidates:
+        if (folder / "config" / "monitor.toml").is_file():
+            return folder
+    raise ConfigError(
+        f"no config/monitor.toml in {candidates[0]}",
+        expected="a qhsink project folder (aoi/, config/, models/)",
+        remedy="Run from a clone, or set QHSINK_HOME to its folder.",
+    )
+
+
+def load_settings(*, store: Path | None = None, workers: int = 2) -> Settings:
+    """Return the settings of this run; the store defaults to ``work/store``."""
+    project = project_dir()
+    return Settings(
+        project=project,
+        store=store or project / "work" / "store",
+        workers=workers,
+        reads=load_reads(project),
+    )
+
+
+def load_sources(project: Path) -> dict[str, SourceConfig]:
+    """Return the sources of ``config/sources.toml`` by name."""
+    table = read_toml(project / "config" / "sources.toml")
+    return {
+        name: parse_section(SourceConfig, entry, where=f"sources.toml [{name}]")
+        for name, entry in table.items()
+        if name != READS
+    }
+
+
+def load_reads(project: Path) -> ReadConfig:
+    """Return the bounds on reading, ``[reads]`` of ``config/sources.toml``.
+
+    They have defaults: neither the table nor the file needs to be there.
+    """
+    path = project / "config" / "sources.toml"
+    table = read_toml(path).get(READS, {}) if path.is_file() else {}
+    return parse_section(ReadConfig, table, where=f"sources.toml [{READS}]")
