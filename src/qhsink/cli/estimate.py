@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.estimate_more import change, model_based, small_area
 from qhsink.cli.estimate_region import region
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ def estimate() -> None:
 
 
 estimate.add_command(region)
+estimate.add_command(small_area)
+estimate.add_command(change)
+estimate.add_command(model_based)
 
 
 @estimate.command()

@@ -1,0 +1,156 @@
+"""Small areas, change and model-based variance from tables."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from qhsink.cli import cli
+from qhsink.domain.errors import Refusal, TableError
+from qhsink.estimation.small_area import UnitSample, eblup, fit_nested_error
+
+
+def call(*words):
+    done = CliRunner().invoke(
+        cli, ["estimate", *map(str, words)], standalone_mode=False
+    )
+    if done.exception is not None:
+        raise done.exception
+    return done
+
+
+def answer(*words):
+    return json.loads(call(*words, "--json", "-").stdout)
+
+
+PLOTS = [
+    ("a", 1.0, 2.1), ("a", 2.0, 3.2), ("a", 3.0, 3.9), ("b", 1.5, 1.4),
+    ("b", 2.5, 2.8), ("b", 4.0, 3.7), ("c", 0.5, 1.9), ("c", 3.5, 4.6),
+    ("c", 2.2, 3.4), ("c", 1.1, 2.4),
+]  # fmt: skip
+
+
+@pytest.fixture
+def plots(tmp_path):
+    path = tmp_path / "plots.csv"
+    rows = "\n".join(f"{d},{x},{y}" for d, x, y in PLOTS)
+    path.write_text(f"county,map,cover\n{rows}\n")
+    means = tmp_path / "means.csv"
+    means.write_text("county,map\na,2.2\nb,2.0\nc,1.8\nd,3.0\n")
+    return path, means
+
+
+def small(plots, *more):
+    path, means = plots
+    return answer(
+        "small-area", "--sample", path, "--y", "cover", "--domain", "county",
+        "--aux", "map", "--aux-means", means, *more,
+    )  # fmt: skip
+
+
+def test_small_areas_equal_the_estimators_on_arrays(plots):
+    found = small(plots)
+    x = np.array([[1.0, x] for _, x, _ in PLOTS])
+    sample = UnitSample(
+        np.array([y for *_, y in PLOTS]), x, np.array([d for d, *_ in PLOTS])
+    )
+    means = {
+        d: np.array([1.0, m]) for d, m in zip("abcd", (2.2, 2, 1.8, 3), strict=True)
+    }
+    model = fit_nested_error(sample)
+    expected = {r.domain: r for r in eblup(model, sample, means)}
+    rows = {r["domain"]: r for r in found["estimates"] if r["method"] == "eblup"}
+    assert set(rows) == set("abcd")
+    for name, row in rows.items():
+        assert row["mean"] == pytest.approx(expected[name].value)
+        assert row["mse"] == pytest.approx(expected[name].mse)
+        low, high = row["ci_mean"]
+        assert (high - low) / 2 == pytest.approx(1.6448536 * row["root_mse"])
+    assert found["model"]["coefficients"]["map"] == pytest.approx(model.beta[1])
+
+
+def test_a_domain_without_plots_has_no_survey_regression(plots):
+    methods = {r["method"] for r in small(plots)["estimates"] if r["domain"] == "d"}
+    assert methods == {"synthetic", "eblup"}
+
+
+def test_a_missing_auxiliary_is_named(plots):
+    path, means = plots
+    with pytest.raises(TableError, match="'rain'"):
+        call(
+            "small-area", "--sample", path, "--y", "cover", "--domain", "county",
+            "--aux", "map,rain", "--aux-means", means,
+        )  # fmt: skip
+
+
+def test_change_of_paired_plots_by_hand(tmp_path):
+    path = tmp_path / "paired.csv"
+    path.write_text("y1,y2\n1,2\n2,2\n3,4\n4,6\n")
+    found = answer(
+        "change", "--sample", path, "--first", "y1", "--second", "y2",
+        "--population", 100,
+    )  # fmt: skip
+    assert found["value"] == pytest.approx(100.0)
+    assert found["variance"] == pytest.approx(100**2 * (2 / 3) / 4)
+    apart = found["variance_first"] + found["variance_second"]
+    assert found["covariance"] == pytest.approx((apart - found["variance"]) / 2)
+    assert found["df"] == 3
+
+
+def test_change_of_aligned_members_by_hand(tmp_path):
+    path = tmp_path / "members.csv"
+    path.write_text("first,second\n10,12\n11,14\n12,13\n")
+    found = answer("change", "--members", path, "--ensembles", "fvc-1,fvc-1")
+    assert found["value"] == pytest.approx(2.0)
+    assert found["se"] == pytest.approx(1.0)
+
+
+def test_maps_of_two_ensembles_have_no_change(tmp_path):
+    path = tmp_path / "members.csv"
+    path.write_text("first,second\n10,12\n11,14\n")
+    with pytest.raises(Refusal, match="same ensemble"):
+        call("change", "--members", path, "--ensembles", "fvc-1,fvc-2")
+
+
+def test_hybrid_inference_reproduces_methodology_d4(tmp_path):
+    rows = [
+        f"{m},{c},{total * factor},{size}"
+        for m, factor in (("m1", 0.9), ("m2", 1.0), ("m3", 1.1))
+        for c, total, size in (("t1", 180, 3), ("t2", 50, 2), ("t3", 340, 4))
+    ]
+    path = tmp_path / "tracks.csv"
+    path.write_text("member,cluster,total,size\n" + "\n".join(rows) + "\n")
+    found = answer("model", "--members", path)
+    assert found["mode"] == "hybrid"
+    assert found["mean"] == pytest.approx(63.333, abs=5e-4)
+    assert found["variance"]["sampling"] == pytest.approx(249.794, abs=5e-4)
+    assert found["variance"]["parameters"] == pytest.approx((0.1 * 570 / 9) ** 2)
+    path.write_text("member,cluster,total,size\n" + "\n".join(rows[:-1]) + "\n")
+    with pytest.raises(TableError, match="one row for every member and cluster"):
+        call("model", "--members", path)
+
+
+def test_the_error_of_a_mapped_mean_does_not_shrink_with_its_pixels(tmp_path):
+    path = tmp_path / "members.csv"
+    path.write_text("mean\n0.50\n0.52\n0.54\n")
+    errors = [
+        answer(
+            "model", "--members", path, "--area-ha", 1e6, "--pixel-m", pixel,
+            "--residual-sd", 0.1, "--range-m", 2000,
+        )["se_mean"]
+        for pixel in (10, 100)
+    ]  # fmt: skip
+    assert errors[0] == pytest.approx(errors[1], rel=1e-6)
+    assert errors[0] > 0.02 > 0.1 / math.sqrt(1e6)
+
+
+def test_a_mapped_mean_without_a_variogram_is_refused(tmp_path):
+    path = tmp_path / "members.csv"
+    path.write_text("mean\n0.50\n0.52\n")
+    with pytest.raises(click.UsageError, match="RMSE/sqrt"):
+        call("model", "--members", path)
