@@ -185,6 +185,12 @@ def _write_archive(
     steps = Steps(total, on_progress)
     scenes = aside / catalog.COLLECTION
     with ThreadPoolExecutor(workers) as pool:
+        # The longest jobs first, so that no worker is left alone with one at the end.
+        truths = {
+            name: pool.submit(_write_truth, aside, name, shape, recipe, terrain, steps)
+            for name, shape in sorted(recipe.regions, key=lambda r: -r[1].area)
+        }
+        largest_first = sorted(granules, key=lambda entry: -entry[1].area)
         pending = [
             pool.submit(
                 write_granule,
@@ -198,12 +204,8 @@ def _write_archive(
                 skies=skies,
                 step_done=steps,
             )
-            for granule, part in granules
+            for granule, part in largest_first
         ]
-        truths = {
-            name: pool.submit(_write_truth, aside, name, shape, recipe, terrain, steps)
-            for name, shape in recipe.regions
-        }
         try:
             items = [item for job in pending for item in job.result()]
             means = {name: job.result() for name, job in truths.items()}
