@@ -28,8 +28,8 @@ from qhsink.imagery.masking import MaskRules
 from qhsink.imagery.offset_guard import SceneLevel, find_shifted
 from qhsink.sources.reading import scene_levels
 from qhsink.sources.remote import open_archive
+from qhsink.steps.compositing import scene_token
 from qhsink.steps.plan import RunPlan
-from qhsink.steps.tiles import scene_token
 from qhsink.store import Key, Store, code_version, make_key
 
 progress = logging.getLogger("qhsink.progress")

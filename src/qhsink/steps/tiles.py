@@ -8,7 +8,6 @@ and date costs more to schedule than to compute.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,24 +22,17 @@ from threadpoolctl import threadpool_limits
 
 from qhsink.config import RunConfig, Settings
 from qhsink.domain.errors import SourceError
-from qhsink.domain.scene import BANDS, Scene, scene_to_json
+from qhsink.domain.scene import BANDS
 from qhsink.estimation.ledger import TileMap, ledger_rows
 from qhsink.grid import Grid, coverage
-from qhsink.imagery.composite import (
-    Composite,
-    Flag,
-    median_composite,
-    peak_composite,
-)
-from qhsink.imagery.masking import MaskRules, classify_observations
+from qhsink.imagery.composite import Composite, Flag
 from qhsink.mapping.ensemble import Prediction, predict_composite
 from qhsink.registry import Model, load_model
-from qhsink.sources.reading import read_window
 from qhsink.sources.remote import open_archive
+from qhsink.steps.compositing import composite_key, make_composite
 from qhsink.steps.plan import TileJob
 from qhsink.steps.rasters import (
     Resemblance,
-    nothing_seen,
     read_composite,
     write_composite,
     write_maps,
@@ -76,18 +68,8 @@ class TileOutcome:
 def tile_keys(job: TileJob, config: RunConfig, *, grid: Grid, model: Model) -> TileKeys:
     """Return the content keys of a job's artifacts."""
     tile = grid.tile(job.col, job.row)
-    scenes = json.dumps([scene_token(s) for s in job.scenes], sort_keys=True)
-    composite = make_key(
-        "composite",
-        code=code_version("qhsink.imagery", "qhsink.sources", "qhsink.grid"),
-        params={
-            "grid": grid.token(),
-            "tile": tile.name,
-            "kind": job.kind,
-            "masks": config.masks.model_dump(mode="json"),
-            "composite": config.composite.model_dump(mode="json"),
-        },
-        inputs={"scenes": _digest(scenes.encode())},
+    composite = composite_key(
+        job.scenes, config, grid=grid, tile=tile.name, kind=job.kind
     )
     maps = make_key(
         "maps",
@@ -112,23 +94,6 @@ def tile_keys(job: TileJob, config: RunConfig, *, grid: Grid, model: Model) -> T
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def scene_token(scene: Scene) -> dict[str, Any]:
-    """Return what a scene contributes to a content key.
-
-    A file is its checksum where the catalogue gives one, so that an archive may be
-    moved; else a local file is its path, size and time, a remote one its address.
-    """
-    token = scene_to_json(scene)
-    for entry in token["files"]:
-        path = Path(entry["href"])
-        if entry["checksum"] is not None:
-            del entry["href"]
-        elif path.is_file():
-            stat = path.stat()
-            entry["stat"] = [stat.st_size, stat.st_mtime_ns]
-    return token
 
 
 def compute_tile(job: TileJob, config: RunConfig, settings: Settings) -> TileOutcome:
@@ -227,29 +192,12 @@ class _TileWork:
         return self._resemblance
 
     def _make_composite(self) -> Composite:
-        rules, choice = self.config.masks, self.config.composite
-        if not self.job.scenes:
-            return nothing_seen(self.tile.geobox)
-        stack = read_window(self.job.scenes, self.tile.geobox, self.archive)
-        mask_rules = MaskRules(**rules.model_dump(), pixel_size_m=self.grid.pixel_size)
-        seen = classify_observations(
-            stack.reflectance, stack.mask, stack.mask_kind, mask_rules
-        )
-        if self.job.kind == "peak":
-            return peak_composite(
-                stack.reflectance,
-                seen.clear,
-                seen.water,
-                snow=seen.snow,
-                min_clear=choice.min_clear_peak,
-                quantile=choice.peak_quantile,
-            )
-        return median_composite(
-            stack.reflectance,
-            seen.clear,
-            seen.water,
-            snow=seen.snow,
-            min_clear=choice.min_clear_month,
+        return make_composite(
+            self.job.scenes,
+            self.tile.geobox,
+            self.config,
+            kind=self.job.kind,
+            archive=self.archive,
         )
 
     def _write_composite(self, folder: Path) -> Mapping[str, Any]:

@@ -1,0 +1,117 @@
+"""Pinned scenes to one composite of a window: read, mask, choose.
+
+Any lattice will do: a tile of the grid, or the surroundings of a plot. How an
+artifact is stored belongs to ``rasters``, what is made of a composite to ``tiles``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from odc.geo.geobox import GeoBox
+
+from qhsink.config import RunConfig
+from qhsink.domain.scene import Scene, scene_to_json
+from qhsink.grid import Grid
+from qhsink.imagery.composite import Composite, median_composite, peak_composite
+from qhsink.imagery.masking import MaskRules, classify_observations
+from qhsink.sources.reading import read_window
+from qhsink.sources.remote import Archive
+from qhsink.steps.rasters import nothing_seen
+from qhsink.store import Key, code_version, make_key
+
+
+def composite_key(
+    scenes: Sequence[Scene], config: RunConfig, *, grid: Grid, tile: str, kind: str
+) -> Key:
+    """Return the content key of a tile's composite, known before it is made."""
+    pinned = json.dumps([scene_token(s) for s in scenes], sort_keys=True)
+    return make_key(
+        "composite",
+        code=code_version("qhsink.imagery", "qhsink.sources", "qhsink.grid"),
+        params={
+            "grid": grid.token(),
+            "tile": tile,
+            "kind": kind,
+            "masks": config.masks.model_dump(mode="json"),
+            "composite": config.composite.model_dump(mode="json"),
+        },
+        inputs={"scenes": hashlib.sha256(pinned.encode()).hexdigest()},
+    )
+
+
+def scene_token(scene: Scene) -> dict[str, Any]:
+    """Return what a scene contributes to a content key.
+
+    A file is its checksum where the catalogue gives one, so that an archive may be
+    moved; else a local file is its path, size and time, a remote one its address.
+    """
+    token = scene_to_json(scene)
+    for entry in token["files"]:
+        path = Path(entry["href"])
+        if entry["checksum"] is not None:
+            del entry["href"]
+        elif path.is_file():
+            stat = path.stat()
+            entry["stat"] = [stat.st_size, stat.st_mtime_ns]
+    return token
+
+
+def make_composite(
+    scenes: Sequence[Scene],
+    geobox: GeoBox,
+    config: RunConfig,
+    *,
+    kind: str,
+    archive: Archive | None = None,
+) -> Composite:
+    """Return the composite of ``scenes`` on ``geobox``.
+
+    Parameters
+    ----------
+    scenes : sequence of Scene
+        Pinned, of one mask kind; none gives a composite without a value.
+    geobox : GeoBox
+        Lattice of shape (y, x); its pixel size [m] is what masks are grown by.
+    config : RunConfig
+        Masks and composite of the run.
+    kind : {"month", "peak"}
+        Median of the clear dates, or the date at the peak of growth.
+    archive : Archive, optional
+        How remote files are reached and what was read is kept.
+
+    Raises
+    ------
+    SourceError
+        When a scene cannot be read whole.
+    """
+    if not scenes:
+        return nothing_seen(geobox)
+    choice = config.composite
+    stack = read_window(scenes, geobox, archive)
+    rules = MaskRules(**config.masks.model_dump(), pixel_size_m=_pixel_size(geobox))
+    seen = classify_observations(stack.reflectance, stack.mask, stack.mask_kind, rules)
+    if kind == "peak":
+        return peak_composite(
+            stack.reflectance,
+            seen.clear,
+            seen.water,
+            snow=seen.snow,
+            min_clear=choice.min_clear_peak,
+            quantile=choice.peak_quantile,
+        )
+    return median_composite(
+        stack.reflectance,
+        seen.clear,
+        seen.water,
+        snow=seen.snow,
+        min_clear=choice.min_clear_month,
+    )
+
+
+def _pixel_size(geobox: GeoBox) -> float:
+    return abs(float(geobox.resolution.x))
