@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from qhsink.domain.errors import TableError
 from qhsink.mapping.baselines import baselines, dimidiate
 from qhsink.mapping.ensemble import predict_members
 from qhsink.mapping.features import feature_matrix
@@ -94,3 +97,26 @@ def test_every_model_is_judged_on_samples_it_was_not_fitted_on():
         assert score(noise.target, predicted).r2 < 0.05, f"{name} saw its test samples"
     assert messages == [f"runs: fold {n} of 3" for n in (1, 2, 3)]
     assert (got.spread > 0).all()
+
+
+def test_taking_rows_takes_every_known_field():
+    world = replace(known_world(count=6), x_m=np.arange(6.0), y_m=-np.arange(6.0))
+    part = world.take(np.array([4, 1]))
+    np.testing.assert_array_equal(part.x_m, [4, 1])
+    np.testing.assert_array_equal(part.target, world.target[[4, 1]])
+    np.testing.assert_array_equal(
+        part.reflectance["nir"], world.reflectance["nir"][[4, 1]]
+    )
+    assert part.year is None
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"x_m": np.zeros(6)}, "one coordinate without the other"),
+        ({"year": np.full(5, 2020)}, "5 values of year for 6 observations"),
+    ],
+)
+def test_samples_whose_fields_do_not_fit_are_refused(known, said):
+    with pytest.raises(TableError, match=said):
+        replace(known_world(count=6), **known)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qhsink.domain.errors import TableError
 from qhsink.mapping import applicability
 from qhsink.mapping.applicability import Applicability
 from qhsink.mapping.baselines import Predictor, baselines
@@ -86,7 +87,47 @@ class Samples:
     """(n,) observed value."""
     groups: Ints | None = None
     """(n,) samples that stay together, such as a site's; None when it is not known:
-    then runs of consecutive rows do."""
+    then spatial blocks do where coordinates are known, else runs of consecutive
+    rows."""
+    x_m: Doubles | None = None
+    """(n,) easting in an equal-area projection [m]; with ``y_m`` or not at all."""
+    y_m: Doubles | None = None
+    """(n,) northing [m]."""
+    year: Ints | None = None
+    """(n,) year of observation."""
+    region: Ints | None = None
+    """(n,) number of the region, such as a county."""
+    stratum: Ints | None = None
+    """(n,) number of the vegetation type or stratum."""
+    weight: Doubles | None = None
+    """(n,) positive weight of each sample in the fit, any unit; None for equal."""
+
+    def __post_init__(self) -> None:
+        if (self.x_m is None) != (self.y_m is None):
+            raise TableError(
+                "one coordinate without the other",
+                expected="x_m and y_m, or neither",
+                remedy="Give both.",
+            )
+        for field in fields(self)[1:]:
+            values = getattr(self, field.name)
+            if values is not None and len(values) != len(self.target):
+                raise TableError(
+                    f"{len(values)} values of {field.name} for {len(self.target)} "
+                    "observations",
+                    expected="one of each per observation",
+                    remedy="Take them from the same rows.",
+                )
+
+    def take(self, rows: Ints) -> Samples:
+        """Return the samples at ``rows``, every known field with them."""
+        known = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+        bands = {name: values[rows] for name, values in self.reflectance.items()}
+        picked = {
+            name: None if values is None else values[rows]
+            for name, values in known.items()
+        }
+        return replace(self, reflectance=bands, **picked)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -249,8 +290,8 @@ def compare(
         report(f"{title}: fold {fold + 1} of {recipe.folds}")
         here = np.flatnonzero(folds == fold)
         rest = np.flatnonzero(folds != fold)
-        fitted = _fit_all(_take(samples, rest), recipe, groups[rest], salt=fold + 1)
-        features = feature_matrix(_take(samples, here).reflectance, recipe.features)
+        fitted = _fit_all(samples.take(rest), recipe, groups[rest], salt=fold + 1)
+        features = feature_matrix(samples.take(here).reflectance, recipe.features)
         for name, predict in fitted.items():
             out, cost = _timed(predict, features)
             seconds[name] = min(cost, seconds.get(name, cost))
@@ -288,11 +329,6 @@ def _timed(predict: Predictor, features: NDArray[np.float32]) -> tuple[Doubles, 
     predict(many)
     seconds = (time.process_time() - start) / len(many) * 1e6
     return predict(features.astype(np.float64)), seconds
-
-
-def _take(samples: Samples, rows: Ints) -> Samples:
-    bands = {name: values[rows] for name, values in samples.reflectance.items()}
-    return Samples(bands, samples.target[rows])
 
 
 def _fit_member(
