@@ -78,9 +78,9 @@ def region(
 ) -> int:
     """Correct a run's map by reference plots: bias, estimate, efficiency."""
     from qhsink.cli.csv_files import read_csv, write_json
-    from qhsink.cli.plot_files import read_plots
     from qhsink.config import load_settings
     from qhsink.steps.assisted import AssistedRequest, assisted_estimates
+    from qhsink.steps.plot_files import read_plots
 
     settings = load_settings()
     run, month, source = (options.pop(name) for name in ("run", "month", "source"))

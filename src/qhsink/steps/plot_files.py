@@ -1,0 +1,146 @@
+"""Tables that people bring, as text cells: CSV, and plots from vector files or Parquet.
+
+What the columns mean is checked by ``qhsink.estimation``, not here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from qhsink.domain.errors import RegionError, TableError
+
+ENCODINGS = ("utf-8-sig", "gb18030")
+"""Tried in turn: with or without a byte order mark, then what Chinese Excel writes."""
+
+_PLACES = "lon", "lat"
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Return the CSV file as text cells, blanks kept as empty text.
+
+    Raises
+    ------
+    TableError
+        When the file is absent, not text, empty, ragged, or repeats a column.
+    """
+    for encoding in ENCODINGS:
+        try:
+            frame = _parse(path, encoding)
+        except UnicodeDecodeError:
+            continue
+        frame.columns = pd.Index([str(name).strip() for name in frame.columns])
+        _refuse_repeats(path, frame)
+        return frame
+    raise _unreadable(path, "it is not text")
+
+
+def read_plots(path: Path) -> pd.DataFrame:
+    """Return a table of plots.
+
+    Parameters
+    ----------
+    path : Path
+        CSV or Parquet with ``lon`` and ``lat`` (WGS84); or a GeoPackage, shapefile,
+        GeoJSON, KML or GeoParquet of points, whose places come from the geometry.
+
+    Raises
+    ------
+    TableError
+        When a table cannot be read.
+    RegionError
+        When a vector file is unreadable, has no CRS, or holds more than points.
+    """
+    suffix = path.suffix.lower()
+    if suffix in (".csv", ".txt"):
+        return read_csv(path)
+    if suffix == ".parquet":
+        return _text_cells(_read_parquet(path))
+    # GDAL takes a second to import, which tables need not pay.
+    from qhsink.regions.vector_file import read_vector  # noqa: PLC0415
+
+    found = read_vector(path)
+    frame = found.frame.set_crs(found.crs, allow_override=True)
+    return _text_cells(_with_places(path, frame))
+
+
+def _parse(path: Path, encoding: str) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(
+            path,
+            dtype=str,
+            keep_default_na=False,
+            encoding=encoding,
+            header=None,
+            skip_blank_lines=True,
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise _unreadable(path, str(error).strip()) from error
+    except OSError as error:
+        raise _unreadable(path, error.strerror or "it cannot be opened") from error
+    # The header is read as a row: pandas would rename a repeated column unasked.
+    body = frame.iloc[1:].reset_index(drop=True)
+    body.columns = pd.Index(frame.iloc[0].tolist())
+    return body
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """Return a Parquet table; places of a GeoParquet file come from its points."""
+    import geopandas as gpd  # noqa: PLC0415 - as above
+    import pyarrow.parquet as pq  # noqa: PLC0415 - for this kind of file alone
+
+    try:
+        if b"geo" in (pq.read_schema(path).metadata or {}):
+            return _with_places(path, gpd.read_parquet(path))
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise TableError(
+            f"{path}: {str(error).splitlines()[0]}",
+            expected="a Parquet table",
+            remedy="Check the path, or export it again.",
+        ) from error
+
+
+def _with_places(path: Path, frame: Any) -> pd.DataFrame:
+    """Return the attributes of points, with ``lon`` and ``lat`` of the geometry."""
+    if frame.crs is None or not (frame.geometry.geom_type == "Point").all():
+        raise RegionError(
+            f"{path.name} holds more than points, or points without a CRS",
+            expected="one point per plot, in a declared CRS",
+            remedy="Give the centres of the plots.",
+        )
+    degrees = frame.to_crs("EPSG:4326")
+    table = pd.DataFrame(degrees.drop(columns=degrees.geometry.name))
+    # Where a point was dragged in a GIS, the attribute still holds the old place.
+    for name, values in zip(
+        _PLACES, (degrees.geometry.x, degrees.geometry.y), strict=True
+    ):
+        table[name] = values
+    return table
+
+
+def _text_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table as text, dates without the time of day."""
+    for name in table.select_dtypes(["datetime", "datetimetz"]):
+        table[name] = table[name].dt.strftime("%Y-%m-%d")
+    return table.astype(object).where(table.notna(), "").astype(str)
+
+
+def _unreadable(path: Path, why: str) -> TableError:
+    return TableError(
+        f"{path}: {why}",
+        expected="a CSV file with one header line, comma-separated, in UTF-8",
+        remedy="Export it again as CSV.",
+    )
+
+
+def _refuse_repeats(path: Path, frame: pd.DataFrame) -> None:
+    repeated = sorted(set(frame.columns[frame.columns.duplicated()]))
+    if repeated:
+        raise TableError(
+            f"{path} has column {', '.join(map(repr, repeated))} more than once",
+            expected="each column once",
+            remedy="Rename or remove one of them.",
+        )
