@@ -6,6 +6,7 @@ nouns that are configuration; ``parsing`` says what is wrong with any of them.
 
 from __future__ import annotations
 
+from qhsink.config.model_targets import load_model_targets
 from qhsink.config.parsing import (
     parse_section,
     read_toml,
@@ -65,6 +66,7 @@ __all__ = [
     "load_forest_rules",
     "load_grades",
     "load_indicators",
+    "load_model_targets",
     "load_official",
     "load_reads",
     "load_run_config",
