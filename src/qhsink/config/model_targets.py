@@ -46,10 +46,8 @@ def load_model_targets(project: Path) -> ModelTargets:
     rule = parse_section(
         _Precedence, table.get("precedence", {}), where=f"{_FILE} [precedence]"
     )
-    targets = by_id(parse_nouns(ModelTarget, table, "target", where=_FILE), where=_FILE)
-    classes = by_id(
-        parse_nouns(Ecosystem, table, "ecosystem", where=_FILE), where=_FILE
-    )
+    targets = parse_nouns(ModelTarget, table, "target", where=_FILE)
+    classes = parse_nouns(Ecosystem, table, "ecosystem", where=_FILE)
     try:
         return ModelTargets(
             tuple(by_id(targets, where=_FILE).values()),
