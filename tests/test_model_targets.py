@@ -76,7 +76,7 @@ def test_an_unknown_target_is_refused_with_those_known(project_folder):
         ("high = 1500.0", "high = 1e9", "65 534 steps"),
         ('season_start = "07-15"', 'season_start = "7-15"', "MM-DD"),
         ('season_start = "07-15"', 'season_start = "09-15"', "ends after it starts"),
-        ('transform = "log"', 'transform = "cube"', "'log'"),
+        ('transform = "log1p"', 'transform = "cube"', "'log1p'"),
         ('ecosystems = ["shrubland"]', 'ecosystems = ["jungle"]', "jungle"),
         ("code = 2", "code = 1", "each code once"),
         ('id = "shrubland"', 'id = "forest"', "'forest' twice"),

@@ -13,8 +13,8 @@ from typing import Literal
 
 from qhsink.domain.errors import BadInput
 
-Transform = Literal["none", "log"]
-"""What a regressor is fitted to: the value, or ``ln(1 + value)``."""
+Transform = Literal["identity", "log1p"]
+"""What a regressor is fitted to: the value, or log(1 + value)."""
 Standing = Literal["verified", "unverified", "proposal"]
 Kind = Literal["month", "peak"]
 
