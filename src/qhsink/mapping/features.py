@@ -1,13 +1,15 @@
 """Features: each declared once, with formula, unit and source.
 
-Computed from reflectance of bands that Sentinel-2 and Landsat share, by qhsink's
-band names. Masking and compositing (``qhsink.imagery``) do not belong here.
+Made of the layers that a cube may hold, by qhsink's names: reflectance of bands,
+terrain, radar. Masking and compositing (``qhsink.imagery``) do not belong here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -27,21 +29,72 @@ training transects is 0.006, so the floor changes no training row.
 
 
 @dataclass(frozen=True, slots=True)
+class CubeLayer:
+    """One layer that a cube may hold."""
+
+    name: str
+    """Name in formulas and cubes."""
+    unit: str
+    """Unit of its values."""
+    step: float
+    """``unit`` per digital number of an int16 cube."""
+    source: str
+    """Where its values come from."""
+    is_reflectance: bool = False
+    """Whether values are raised to ``REFLECTANCE_FLOOR`` first."""
+
+
+def _band(name: str, source: str) -> CubeLayer:
+    return CubeLayer(name, "1", 1e-4, source, is_reflectance=True)
+
+
+_BOTH = "surface reflectance, Landsat C2 L2 or S2 L2A"
+_EDGE = "surface reflectance, S2 L2A only"
+_SUMMER = "of the NDVI of the season's monthly composites"
+_DEM = "digital elevation model, on the analysis grid"
+_RADAR = "Sentinel-1 gamma nought, terrain-flattened, mean of the season"
+
+LAYERS: Mapping[str, CubeLayer] = {
+    layer.name: layer
+    for layer in (
+        *(_band(name, _BOTH) for name in ("blue", "green", "red", "nir")),
+        *(_band(name, _BOTH) for name in ("swir16", "swir22")),
+        *(_band(f"rededge{number}", _EDGE) for number in (1, 2, 3)),
+        CubeLayer("ndvi_max", "1", 1e-4, f"greatest {_SUMMER}"),
+        CubeLayer("ndvi_min", "1", 1e-4, f"least {_SUMMER}"),
+        CubeLayer("ndvi_mean", "1", 1e-4, f"mean {_SUMMER}"),
+        CubeLayer("elevation", "m", 1.0, _DEM),
+        CubeLayer("slope", "degree", 0.01, _DEM),
+        CubeLayer("aspect", "degree", 0.02, f"{_DEM}; clockwise from grid north"),
+        CubeLayer("cos_i", "1", 1e-4, f"{_DEM}; cosine of the sun's incidence angle"),
+        CubeLayer("vv", "dB", 0.01, _RADAR),
+        CubeLayer("vh", "dB", 0.01, _RADAR),
+    )
+}
+"""Every layer that a feature may be made of."""
+
+
+@dataclass(frozen=True, slots=True)
 class Feature:
     """One predictor of a regressor."""
 
     name: str
     """Name used by models and cards."""
     bands: tuple[str, ...]
-    """Bands it is made of: one, two for a normalised difference, more for a mean."""
+    """Layers it is made of. Without an ``expression``: one for the layer itself, two
+    for a normalised difference, more for a mean."""
     unit: str
     """``1`` for reflectance and for ratios."""
     source: str
     """Paper or product that defines it."""
+    expression: str = ""
+    """Formula of another form, in Python and in words of the layers."""
 
     @property
     def formula(self) -> str:
-        """The formula in words of the bands."""
+        """The formula in words of the layers."""
+        if self.expression:
+            return self.expression
         if len(self.bands) == 1:
             return self.bands[0]
         if len(self.bands) > 2:
@@ -50,42 +103,119 @@ class Feature:
         return f"({first} - {second}) / ({first} + {second})"
 
 
-def _reflectance(band: str) -> Feature:
-    return Feature(band, (band,), "1", "surface reflectance, Landsat C2 L2 or S2 L2A")
+def _itself(layer: str) -> Feature:
+    return Feature(layer, (layer,), LAYERS[layer].unit, LAYERS[layer].source)
 
+
+_INDICES = (
+    Feature("ndvi", ("nir", "red"), "1", "Rouse et al. 1974, NASA SP-351"),
+    Feature("ndmi", ("nir", "swir16"), "1", "Gao 1996, Remote Sens. Environ. 58:257"),
+    Feature("nbr", ("nir", "swir22"), "1", "Key and Benson 2006, RMRS-GTR-164, LA-15"),
+    Feature("ngrdi", ("green", "red"), "1", "Tucker 1979, RSE 8:127"),
+    Feature("ndti", ("swir16", "swir22"), "1", "van Deventer et al. 1997, PE&RS 63:87"),
+    Feature(
+        "brightness",
+        ("green", "red", "nir", "swir16", "swir22"),
+        "1",
+        "mean reflectance of the five bands, this project",
+    ),
+    Feature("gndvi", ("nir", "green"), "1", "Gitelson et al. 1996, RSE 58:289"),
+    Feature("mndwi", ("green", "swir16"), "1", "Xu 2006, Int. J. Remote Sens. 27:3025"),
+    Feature(
+        "rendvi",
+        ("rededge2", "rededge1"),
+        "1",
+        "Gitelson and Merzlyak 1994, J. Plant Physiol. 143:286",
+    ),
+    Feature(
+        "evi",
+        ("nir", "red", "blue"),
+        "1",
+        "Huete et al. 2002, RSE 83:195, equation 1",
+        "2.5 * (nir - red) / (nir + 6.0 * red - 7.5 * blue + 1.0)",
+    ),
+    Feature(
+        "evi2",
+        ("nir", "red"),
+        "1",
+        "Jiang et al. 2008, RSE 112:3833, equation 16",
+        "2.5 * (nir - red) / (nir + 2.4 * red + 1.0)",
+    ),
+    Feature(
+        "savi",
+        ("nir", "red"),
+        "1",
+        "Huete 1988, RSE 25:295, with L = 0.5",
+        "1.5 * (nir - red) / (nir + red + 0.5)",
+    ),
+    Feature(
+        "nirv",
+        ("nir", "red"),
+        "1",
+        "Badgley et al. 2017, Sci. Adv. 3:e1602244",
+        "nir * (nir - red) / (nir + red)",
+    ),
+    Feature(
+        "bsi",
+        ("swir16", "red", "nir", "blue"),
+        "1",
+        "Rikimaru et al. 2002, Trop. Ecol. 43:39",
+        "((swir16 + red) - (nir + blue)) / ((swir16 + red) + (nir + blue))",
+    ),
+    Feature(
+        "ireci",
+        ("rededge1", "rededge2", "rededge3", "red"),
+        "1",
+        "Frampton et al. 2013, ISPRS J. 82:83",
+        "(rededge3 - red) * rededge2 / rededge1",
+    ),
+)
+_OTHERS = (
+    Feature(
+        "ndvi_range",
+        ("ndvi_max", "ndvi_min"),
+        "1",
+        "this project: how far a place greens up in the season",
+        "ndvi_max - ndvi_min",
+    ),
+    Feature(
+        "northness",
+        ("slope", "aspect"),
+        "1",
+        "component of the surface normal to the north, this project",
+        "sin(slope * 0.017453292519943295) * cos(aspect * 0.017453292519943295)",
+    ),
+    Feature(
+        "eastness",
+        ("slope", "aspect"),
+        "1",
+        "component of the surface normal to the east, this project",
+        "sin(slope * 0.017453292519943295) * sin(aspect * 0.017453292519943295)",
+    ),
+    Feature(
+        "vh_vv",
+        ("vh", "vv"),
+        "dB",
+        "cross-polarisation ratio: a difference in decibel",
+        "vh - vv",
+    ),
+)
 
 FEATURES: Mapping[str, Feature] = {
     feature.name: feature
     for feature in (
-        _reflectance("green"),
-        _reflectance("red"),
-        _reflectance("nir"),
-        _reflectance("swir16"),
-        _reflectance("swir22"),
-        Feature("ndvi", ("nir", "red"), "1", "Rouse et al. 1974, NASA SP-351"),
-        Feature(
-            "ndmi", ("nir", "swir16"), "1", "Gao 1996, Remote Sens. Environ. 58:257"
-        ),
-        Feature(
-            "nbr", ("nir", "swir22"), "1", "Key and Benson 2006, RMRS-GTR-164, LA-15"
-        ),
-        Feature("ngrdi", ("green", "red"), "1", "Tucker 1979, RSE 8:127"),
-        Feature(
-            "ndti", ("swir16", "swir22"), "1", "van Deventer et al. 1997, PE&RS 63:87"
-        ),
-        Feature(
-            "brightness",
-            ("green", "red", "nir", "swir16", "swir22"),
-            "1",
-            "mean reflectance of the five bands, this project",
-        ),
+        *(_itself(name) for name in LAYERS if name != "aspect"),
+        *_INDICES,
+        *_OTHERS,
     )
 }
-"""Every feature a model may name."""
+"""Every feature a model may name. Aspect is none: 359 and 1 degree are neighbours."""
+
+_FUNCTIONS = {"sin": np.sin, "cos": np.cos}
 
 
 def required_bands(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the bands that the features ``names`` are made of, without repeats.
+    """Return the layers that the features ``names`` are made of, without repeats.
 
     Raises
     ------
@@ -104,7 +234,7 @@ def required_bands(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def locate_bands(names: Sequence[str], band_names: Sequence[str]) -> dict[str, int]:
-    """Return the position in ``band_names`` of each band that ``names`` need.
+    """Return the position in ``band_names`` of each layer that ``names`` need.
 
     Raises
     ------
@@ -122,6 +252,11 @@ def locate_bands(names: Sequence[str], band_names: Sequence[str]) -> dict[str, i
     return {band: list(band_names).index(band) for band in needed}
 
 
+def layer_step(name: str) -> np.float32:
+    """Return the unit per digital number of a layer in an int16 cube."""
+    return np.float32(LAYERS[name].step)
+
+
 def fill_features(
     bands: Mapping[str, Floats], names: Sequence[str], out: Floats
 ) -> None:
@@ -130,18 +265,26 @@ def fill_features(
     Parameters
     ----------
     bands : mapping of str to (n,) float32
-        Reflectance [1]; NaN stays NaN.
+        Values of layers, in their units; NaN stays NaN.
     names : sequence of str
         Feature names.
     out : (len(names), n) float32
         Overwritten.
     """
     safe = {
-        band: np.maximum(values, REFLECTANCE_FLOOR) for band, values in bands.items()
+        band: np.maximum(values, REFLECTANCE_FLOOR)
+        if LAYERS[band].is_reflectance
+        else values
+        for band, values in bands.items()
     }
     for number, name in enumerate(names):
-        first, *others = (safe[band] for band in FEATURES[name].bands)
-        row = out[number]
+        feature, row = FEATURES[name], out[number]
+        if feature.expression:
+            row[:] = eval(  # noqa: S307 - compiled from the declarations above
+                _compiled(name), {"__builtins__": {}, **_FUNCTIONS}, safe
+            )
+            continue
+        first, *others = (safe[band] for band in feature.bands)
         if len(others) == 1:
             np.subtract(first, others[0], out=row)
             np.divide(row, first + others[0], out=row)
@@ -152,6 +295,11 @@ def fill_features(
             np.multiply(row, np.float32(1 / (1 + len(others))), out=row)
 
 
+@cache
+def _compiled(name: str) -> CodeType:
+    return compile(FEATURES[name].expression, f"<feature {name}>", "eval")
+
+
 def feature_matrix(
     reflectance: Mapping[str, NDArray[Any]], names: Sequence[str]
 ) -> Floats:
@@ -160,8 +308,8 @@ def feature_matrix(
     Parameters
     ----------
     reflectance : mapping of str to (n,) array
-        Surface reflectance 0..1 by qhsink band name. Values below
-        ``REFLECTANCE_FLOOR`` are raised to it; NaN gives NaN.
+        Values of layers by name, in their units (``LAYERS``): reflectance 0..1,
+        raised to ``REFLECTANCE_FLOOR`` where it is lower. NaN gives NaN.
     names : sequence of str
         Feature names, in the order wanted.
 
@@ -172,7 +320,7 @@ def feature_matrix(
     Raises
     ------
     ModelError
-        When a feature is unknown or a band is missing.
+        When a feature is unknown or a layer is missing.
     """
     needed = locate_bands(names, tuple(reflectance))
     bands = {band: np.asarray(reflectance[band], np.float32) for band in needed}
