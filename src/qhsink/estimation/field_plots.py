@@ -49,6 +49,7 @@ def read_field_plots(
     value: str,
     unit: str,
     bounds: tuple[float, float] | None,
+    visit: str | None = None,
 ) -> FieldPlots:
     """Return the checked plots of a table whose cells are text.
 
@@ -63,6 +64,8 @@ def read_field_plots(
         Unit that the value must have; ``1`` for a proportion.
     bounds : tuple of float, optional
         Range of the value.
+    visit : str, optional
+        Column of the date of a visit: a plot may then come once on each date.
 
     Raises
     ------
@@ -70,14 +73,16 @@ def read_field_plots(
         When a column is absent, a cell is odd, a plot comes twice, or values are
         of another unit.
     """
-    require_columns(frame, ("lon", "lat", value), table=PLOTS)
+    dated = () if visit is None else (visit,)
+    require_columns(frame, ("lon", "lat", *dated, value), table=PLOTS)
     names = (
         labels(frame, "id", table=PLOTS).tolist()
         if "id" in frame.columns
         else [f"line {int(row) + 2}" for row in frame.index]
     )
     lon, lat = (numbers(frame, column, table=PLOTS) for column in ("lon", "lat"))
-    _refuse_repeats(names, lon, lat)
+    when = None if visit is None else labels(frame, visit, table=PLOTS).tolist()
+    _refuse_repeats(names, lon, lat, when)
     y = numbers(frame, value, table=PLOTS)
     _refuse_unit(frame, unit)
     _refuse_range(names, y, column=value, unit=unit, bounds=bounds)
@@ -142,16 +147,21 @@ def spell_units(units: Sequence[str]) -> str:
     return shown + (f" and {rest} more" if rest > 0 else "")
 
 
-def _refuse_repeats(names: Sequence[str], lon: Floats, lat: Floats) -> None:
+def _refuse_repeats(
+    names: Sequence[str], lon: Floats, lat: Floats, when: Sequence[str] | None
+) -> None:
     places = [f"{x:.7f} {y:.7f}" for x, y in zip(lon, lat, strict=True)]
     for keys, what in ((names, "id"), (places, "place")):
-        again = pd.Series(keys).duplicated().tolist()
+        visits = keys if when is None else list(zip(keys, when, strict=True))
+        again = pd.Series(visits).duplicated().tolist()
         twice = [name for name, repeat in zip(names, again, strict=True) if repeat]
         if twice:
+            same = f"the {what}" + ("" if when is None else " and the date")
             raise TableError(
-                f"{len(twice)} plots with the {what} of another ({spell_units(twice)})",
-                expected="every plot once",
-                remedy="Keep one row for each; a second visit is no second plot.",
+                f"{len(twice)} plots with {same} of another ({spell_units(twice)})",
+                expected="every plot once" + ("" if when is None else " on a date"),
+                remedy="Keep one row for each"
+                + ("; a second visit is no second plot." if when is None else "."),
             )
 
 

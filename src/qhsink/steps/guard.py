@@ -47,14 +47,38 @@ def exclude_shifted(plan: RunPlan, *, read: bool = True) -> RunPlan:
     read : bool
         False to use only levels that are in the store (a dry run reads no pixel).
 
+    """
+    config, settings = plan.setup.config, plan.setup.settings
+    found = shifted_scenes(plan.scenes, config, settings, read=read)
+    if config.offset_guard.action == "warn":
+        return dataclasses.replace(plan, warned=found)
+    return dataclasses.replace(plan, excluded=found)
+
+
+def shifted_scenes(
+    scenes: Iterable[Scene],
+    config: RunConfig,
+    settings: Settings,
+    *,
+    read: bool = True,
+) -> dict[str, str]:
+    """Return the ids of scenes that look shifted, each with the reason.
+
+    Parameters
+    ----------
+    scenes : iterable of Scene
+    config : RunConfig
+    settings : Settings
+    read : bool
+        False to use only levels that are in the store.
+
     Notes
     -----
     Scenes are compared with scenes of the same footprint. One that cannot be read
     is not judged here: its tiles will name it.
     """
-    config, settings = plan.setup.config, plan.setup.settings
     found: dict[str, str] = {}
-    for place in _places(plan.scenes):
+    for place in _places(scenes):
         tasks = [
             delayed(partial(_level, scene, config, settings, read))() for scene in place
         ]
@@ -71,9 +95,7 @@ def exclude_shifted(plan: RunPlan, *, read: bool = True) -> RunPlan:
                 f"{len(finding.neighbours)} neighbouring dates: an offset forgotten "
                 "or taken twice"
             )
-    if config.offset_guard.action == "warn":
-        return dataclasses.replace(plan, warned=found)
-    return dataclasses.replace(plan, excluded=found)
+    return found
 
 
 def _places(scenes: Iterable[Scene]) -> list[list[Scene]]:
