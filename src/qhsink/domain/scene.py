@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -65,6 +65,11 @@ class Scene:
     """The rule that chose scale and offset, in words."""
     simulated: bool
     """True when the item says ``provenance: simulated``."""
+    sun: tuple[float, float] | None = None
+    """Sun's zenith angle and azimuth clockwise from true north at the scene's centre
+    [deg], as the item states them; None where it does not."""
+    view: tuple[float, float] | None = None
+    """Sensor's zenith angle and azimuth, likewise."""
 
     def file(self, band: str) -> BandFile:
         """Return the file of ``band``; KeyError when the scene has none."""
@@ -88,5 +93,11 @@ def scene_from_json(table: Mapping[str, Any]) -> Scene:
             "acquired": datetime.fromisoformat(table["acquired"]),
             "bbox": (west, south, east, north),
             "files": tuple(BandFile(**entry) for entry in table["files"]),
+            "sun": _angles(table.get("sun")),
+            "view": _angles(table.get("view")),
         }
     )
+
+
+def _angles(pair: Sequence[float] | None) -> tuple[float, float] | None:
+    return None if pair is None else (float(pair[0]), float(pair[1]))
