@@ -29,6 +29,8 @@ from qhsink.registry import (
     read_table,
     save_model,
 )
+from qhsink.registry.files import digest_of, pack
+from qhsink.registry.folders import _arrays_of, _shape_of
 
 SHIPPED = Path(__file__).resolve().parents[1] / "models"
 
@@ -89,6 +91,36 @@ def test_other_weights_or_other_science_is_another_model(saved, shipped_card):
     timed = {**shipped_card, "run": {**shipped_card["run"], "command": "make it"}}
     assert len({model_id, other, third}) == 3
     assert save_model(folder / "new", make_ensemble(), timed) == model_id
+
+
+def test_a_logged_model_comes_back_with_its_factors(tmp_path, shipped_card):
+    factors = np.array([1.0, 1.1, 1.2, 1.3], np.float32)
+    logged = replace(make_ensemble(), transform="log1p", smearing=factors, high=400.0)
+    model_id = save_model(tmp_path, logged, shipped_card)
+    found = load_model(tmp_path, model_id).ensemble
+    assert found.transform == "log1p"
+    np.testing.assert_array_equal(found.smearing, factors)
+    replace_weights(tmp_path / model_id, smearing=factors[:2])
+    with pytest.raises(ModelError, match=f"model {model_id} is damaged"):
+        load_model(tmp_path, model_id)
+
+
+def test_a_folder_of_the_first_format_still_loads(tmp_path, shipped_card):
+    arrays, science = _arrays_of(make_ensemble()), dict(shipped_card["science"])
+    science["model"] = _shape_of(make_ensemble())
+    del science["model"]["transform"]
+    digest = digest_of(arrays, {}, science)
+    folder = tmp_path / f"fvc-{digest[:8]}"
+    folder.mkdir()
+    (folder / "weights.npz").write_bytes(pack(arrays))
+    card = {"format": 1, "id": folder.name, "digest": digest, "science": science}
+    (folder / "card.json").write_text(json.dumps({**card, "run": {}}))
+    model = check_model(tmp_path, folder.name)
+    assert model.ensemble.transform == "identity"
+    x = np.random.default_rng(1).random((5, 2), dtype=np.float32)
+    np.testing.assert_array_equal(
+        predict_members(model.ensemble, x), predict_members(make_ensemble(), x)
+    )
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -16,11 +17,11 @@ from qhsink.mapping.ensemble import (
     NODATA,
     Ensemble,
     Layer,
-    map_members,
     predict_composite,
     predict_members,
 )
 from qhsink.mapping.features import feature_matrix
+from qhsink.mapping.lazy_maps import map_members
 
 BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
 FEATURES = ("ndvi", "nbr", "brightness")
@@ -92,6 +93,51 @@ def test_perceptron_of_one_unit_equals_calculation_by_hand():
     )
     got = predict_members(ensemble, np.array([[0.5], [0.1], [9.9]], np.float32))
     np.testing.assert_allclose(got[:, 0], [0.35, 0.05, 1.0], rtol=1e-6)
+
+
+def logged(ensemble: Ensemble, factors, **changed) -> Ensemble:
+    smearing = np.array(factors, np.float32)
+    return replace(ensemble, transform="log1p", smearing=smearing, **changed)
+
+
+def test_logged_output_is_turned_back_by_hand_and_clipped():
+    flat = Layer(np.zeros((2, 3, 1), np.float32), np.array([[0.35], [0.35]], "f4"))
+    ensemble = logged(
+        replace(make_ensemble(members=2, hidden=()), layers=(flat,)), [1.0, 1.2]
+    )
+    x = np.full((3, 3), 0.3, np.float32)
+    by_hand = np.exp(0.35) * np.array([1.0, 1.2]) - 1
+    got = predict_members(replace(ensemble, high=500.0), x)
+    np.testing.assert_allclose(got, np.tile(by_hand, (3, 1)), rtol=1e-6)
+    np.testing.assert_allclose(
+        predict_members(replace(ensemble, high=0.5), x)[0, 1], 0.5
+    )
+
+
+def test_a_vast_logged_output_meets_the_valid_range_without_overflow():
+    last = Layer(np.zeros((2, 3, 1), np.float32), np.array([[900.0], [-900.0]], "f4"))
+    ensemble = replace(make_ensemble(members=2, hidden=()), layers=(last,))
+    got = predict_members(
+        logged(ensemble, [1, 1], low=2.0, high=500.0), np.ones((1, 3), "f4")
+    )
+    np.testing.assert_allclose(got, [[500.0, 2.0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"transform": "log1p"},
+        {"smearing": np.ones(5, np.float32)},
+        {"transform": "log1p", "smearing": np.ones(4, np.float32)},
+        {"transform": "log1p", "smearing": np.zeros(5, np.float32)},
+        {"transform": "log1p", "smearing": np.ones(5, np.float32), "low": -1.0},
+        {"transform": "cube"},
+    ],
+    ids=["no factor", "factor of nothing", "too few", "zero", "below zero", "unknown"],
+)
+def test_transform_and_factors_that_do_not_fit_are_refused(changed):
+    with pytest.raises(ModelError, match="with smearing factors"):
+        replace(make_ensemble(), **changed)
 
 
 @settings(max_examples=25, deadline=None)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qhsink.domain.errors import TableError
+from qhsink.domain.errors import ModelError, TableError
 from qhsink.mapping.baselines import baselines, dimidiate
 from qhsink.mapping.ensemble import predict_members
 from qhsink.mapping.features import feature_matrix
@@ -120,3 +120,64 @@ def test_taking_rows_takes_every_known_field():
 def test_samples_whose_fields_do_not_fit_are_refused(known, said):
     with pytest.raises(TableError, match=said):
         replace(known_world(count=6), **known)
+
+
+def log_normal_world(seed: int, count: int = 1500) -> Samples:
+    """Biomass that grows with greenness, log-normal around it."""
+    world = known_world(seed, count)
+    rng = np.random.default_rng(seed + 100)
+    expected = np.exp(2.5 + 2.5 * world.target)
+    noise = rng.normal(0, 0.6, count)
+    return replace(world, target=expected * np.exp(noise - 0.6**2 / 2))
+
+
+def test_smearing_makes_the_mean_of_a_log_normal_target_unbiased():
+    recipe = Recipe(
+        "agb", "g m-2", 0, 5000, "log1p", members=4, epochs=25, seed=7, penalty=0.1
+    )
+    world, unseen = log_normal_world(0), log_normal_world(1, 6000)
+    ensemble = fit_ensemble(world, recipe, consecutive_runs(1500, length=5))
+    x = feature_matrix(unseen.reflectance, recipe.features)
+    truth = np.exp(2.5 + 2.5 * known_world(1, 6000).target).mean()
+    mean = predict_members(ensemble, x).mean(dtype=float)
+    assert mean == pytest.approx(truth, rel=0.02)
+    plain = replace(ensemble, smearing=np.ones(4, np.float32))
+    assert predict_members(plain, x).mean(dtype=float) < 0.95 * truth
+
+
+def test_units_of_the_target_change_nothing_but_units():
+    world = known_world()
+    groups = consecutive_runs(400, length=5)
+    x = feature_matrix(world.reflectance, QUICK.features)
+    share = predict_members(fit_ensemble(world, QUICK, groups), x)
+    grams = replace(QUICK, unit="g m-2", high=300.0)
+    scaled = replace(world, target=world.target * 300)
+    found = predict_members(fit_ensemble(scaled, grams, groups), x)
+    np.testing.assert_allclose(found, 300 * share, atol=0.01)
+
+
+def test_samples_of_more_weight_pull_the_fit_towards_them():
+    world = known_world()
+    odd = np.arange(400) % 2 == 1
+    doubled = replace(world, target=np.where(odd, world.target + 0.3, world.target))
+    weight = np.where(odd, 50.0, 1.0)
+    groups = consecutive_runs(400, length=5)
+    x = feature_matrix(world.reflectance, QUICK.features)
+    means = [
+        predict_members(fit_ensemble(s, replace(QUICK, high=2.0), groups), x).mean()
+        for s in (doubled, replace(doubled, weight=weight))
+    ]
+    assert means[1] - means[0] == pytest.approx(0.15, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"transform": "log1p", "low": -1.0}, "a logged target that may be -1"),
+        ({"transform": "root"}, "transform 'root'"),
+        ({"low": 1.0}, "low below high"),
+    ],
+)
+def test_a_recipe_that_makes_no_sense_is_refused(changed, said):
+    with pytest.raises(ModelError, match=said):
+        replace(QUICK, **changed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Literal, get_args
 
 import numpy as np
 import threadpoolctl
@@ -19,6 +19,8 @@ from qhsink.domain.errors import ModelError
 from qhsink.mapping.features import fill_features, locate_bands
 
 Floats = NDArray[np.float32]
+Transform = Literal["identity", "log1p"]
+TRANSFORMS: tuple[Transform, ...] = get_args(Transform)
 
 NODATA = -32768
 """No observation in an int16 composite."""
@@ -58,6 +60,11 @@ class Ensemble:
     """Least valid prediction: members are clipped to it."""
     high: float
     """Greatest valid prediction."""
+    transform: Transform = "identity"
+    """What the output layer gives: the target, or log(1 + target)."""
+    smearing: Floats | None = None
+    """(K,) factor of each member that makes exp(output) right on average (Duan 1983);
+    with the transform ``log1p`` alone."""
 
     def __post_init__(self) -> None:
         sizes = [(layer.weights.shape, layer.bias.shape) for layer in self.layers]
@@ -67,6 +74,7 @@ class Ensemble:
                 expected="layers that fit together, K members each, ending in one",
                 remedy="Train the model again.",
             )
+        _check_transform(self)
 
     @property
     def members(self) -> int:
@@ -86,6 +94,23 @@ class Prediction:
     """(n,) mean over members."""
     spread: Floats
     """(n,) standard deviation over members (ddof=1)."""
+
+
+def _check_transform(ensemble: Ensemble) -> None:
+    factors, logged = ensemble.smearing, ensemble.transform == "log1p"
+    known = ensemble.transform in TRANSFORMS and logged == (factors is not None)
+    if factors is not None:
+        known = known and factors.shape == (ensemble.members,)
+        known = known and bool((factors > 0).all()) and ensemble.low >= 0
+    if not known:
+        shape = None if factors is None else factors.shape
+        raise ModelError(
+            f"transform {ensemble.transform!r} with smearing factors {shape}, valid "
+            f"from {ensemble.low:g}",
+            expected=f"one of {', '.join(TRANSFORMS)}; with log1p a positive factor "
+            "per member and values of zero and above",
+            remedy="Train the model again.",
+        )
 
 
 def _fits_together(
@@ -114,7 +139,8 @@ def _fold(ensemble: Ensemble) -> list[Floats]:
     """Return one (K, outputs, inputs + 1) matrix per layer: scaler and bias inside.
 
     Each hidden layer gets one more output that is always 1 (zero weights, bias 1,
-    rectified), so that the next layer's bias is a column of its matrix.
+    rectified), so that the next layer's bias is a column of its matrix. Of a logged
+    target exp(output) * smearing is exp(output + log smearing): part of the last bias.
     """
     folded = []
     slope = 1.0 / ensemble.scale.astype(np.float64)
@@ -126,6 +152,8 @@ def _fold(ensemble: Ensemble) -> list[Floats]:
         if number == 0:
             bias = bias + np.einsum("f,kfh->kh", shift, weights)
             weights = weights * slope[None, :, None]
+        if number == last and ensemble.smearing is not None:
+            bias = bias + np.log(ensemble.smearing.astype(np.float64))[:, None]
         matrix = np.concatenate([weights, bias[:, None, :]], axis=1)
         if number < last:
             one = np.zeros((*matrix.shape[:2], 1))
@@ -140,7 +168,10 @@ class _Pass:
 
     def __init__(self, ensemble: Ensemble, block: int) -> None:
         first, *rest = _fold(ensemble)
-        self.low, self.high = np.float32(ensemble.low), np.float32(ensemble.high)
+        self.is_logged = ensemble.transform == "log1p"
+        ends = np.array([ensemble.low, ensemble.high])
+        ends = np.log1p(ends) if self.is_logged else ends
+        self.low, self.high = ends.astype(np.float32)
         self.inputs = np.ones((len(ensemble.features) + 1, block), np.float32)
         self.first = first.reshape(-1, first.shape[-1])
         self.rest = rest
@@ -156,6 +187,8 @@ class _Pass:
             np.matmul(matrix, hidden, out=buffer)
             hidden = buffer
         out: Floats = np.clip(hidden, self.low, self.high, out=hidden)[:, 0]
+        if self.is_logged:  # clipped before, so that nothing overflows
+            np.expm1(out, out=out)
         return out
 
 
@@ -245,75 +278,6 @@ def predict_composite(
         members[start:stop] = part.T
         mean[start:stop], spread[start:stop] = _moments(part)
     return Prediction(index, members, mean, spread)
-
-
-def map_members(
-    ensemble: Ensemble, data: Any, band_names: Sequence[str] | None = None
-) -> Any:
-    """Return every member's map of a lazy cube, as one lazy array.
-
-    One blockwise call: one task per chunk, nothing is computed here.
-
-    Parameters
-    ----------
-    ensemble : Ensemble
-        The model.
-    data : xarray.Dataset or dask array
-        A dataset with one (y, x) dask variable per band, or a dask array (band, y, x).
-        Integers are reflectance times 10 000 with ``NODATA``, floats are reflectance
-        with NaN.
-    band_names : sequence of str, optional
-        Name of each band; required for an array, taken from a dataset.
-
-    Returns
-    -------
-    dask array (member, y, x) float32
-        NaN where a needed band has no data.
-
-    Raises
-    ------
-    ModelError
-        When a band is missing or unnamed.
-    """
-    import dask.array as da  # noqa: PLC0415 - windows are predicted without dask
-
-    is_dataset = hasattr(data, "data_vars")
-    names = tuple(data.data_vars) if is_dataset else tuple(band_names or ())
-    where = locate_bands(ensemble.features, names)
-    layers = [data[name].data if is_dataset else data[where[name]] for name in where]
-    pairs = [part for layer in layers for part in (layer, "yx")]
-    return da.blockwise(  # type: ignore[no-untyped-call] # dask ships few types
-        _map_block,
-        "kyx",
-        *pairs,
-        new_axes={"k": ensemble.members},
-        dtype=np.float32,
-        meta=np.empty((0, 0, 0), np.float32),
-        ensemble=ensemble,
-        names=tuple(where),
-    )
-
-
-def _map_block(
-    *bands: NDArray[Any], ensemble: Ensemble, names: tuple[str, ...]
-) -> Floats:
-    valid = np.logical_and.reduce([_is_observed(band) for band in bands])
-    scale = [SCALE if np.issubdtype(band.dtype, np.integer) else 1 for band in bands]
-    features = np.empty((len(ensemble.features), int(valid.sum())), np.float32)
-    values = {
-        name: band[valid].astype(np.float32) * np.float32(factor)
-        for name, band, factor in zip(names, bands, scale, strict=True)
-    }
-    fill_features(values, ensemble.features, features)
-    out = np.full((ensemble.members, *valid.shape), np.nan, np.float32)
-    out[:, valid] = predict_members(ensemble, features.T).T
-    return out
-
-
-def _is_observed(band: NDArray[Any]) -> NDArray[np.bool_]:
-    if np.issubdtype(band.dtype, np.integer):
-        return np.asarray(band != NODATA)
-    return np.asarray(np.isfinite(band))
 
 
 def _check_window(
