@@ -11,6 +11,13 @@ import rasterio.warp
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from qhsink.grid import Grid, qinghai_albers
+from qhsink.regions.database import load_database
+from qhsink.twin.archive import build_archive
+
+REGION, PIXEL = "632324", 480.0
+"""The twin's region and pixel [m] that all three kinds of archive are tried on."""
+
 S2_NAMES = {
     "blue": "B02",
     "green": "B03",
@@ -42,6 +49,30 @@ def write_tiff(path, numbers, *, transform, crs, nodata=0, tiled=False, overview
         file.write(numbers, 1)
         if overviews:
             file.build_overviews(overviews, rasterio.enums.Resampling.average)
+
+
+@pytest.fixture(scope="session")
+def region(project_folder):
+    database = load_database(project_folder / "aoi" / "qinghai.gpkg")
+    return database.geometry(REGION, qinghai_albers())
+
+
+@pytest.fixture(scope="session")
+def catalogue(tmp_path_factory, region):
+    """A coarse archive of one county; not to be changed."""
+    folder = tmp_path_factory.mktemp("twin") / "demo"
+    return build_archive(
+        folder, regions=[(REGION, region)], seed=2025, year=2025, pixel_size_m=PIXEL
+    )
+
+
+@pytest.fixture(scope="session")
+def tile(region):
+    """The tile that holds most of the region."""
+    grid = Grid(qinghai_albers(), PIXEL, tile_px=128, block_px=128)
+    return max(
+        grid.tiles_over(region), key=lambda t: t.bounds.intersection(region).area
+    )
 
 
 @pytest.fixture

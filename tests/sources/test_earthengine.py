@@ -22,9 +22,7 @@ from qhsink.config import SourceConfig, load_settings
 from qhsink.domain.errors import SourceError
 from qhsink.domain.period import parse_month
 from qhsink.domain.scene import BANDS
-from qhsink.grid import Grid, qinghai_albers
 from qhsink.imagery.composite import median_composite
-from qhsink.regions.database import load_database
 from qhsink.sources.earthengine import pin_images
 from qhsink.sources.earthengine_expressions import median_sentinel2
 from qhsink.sources.earthengine_retry import Retries
@@ -33,30 +31,15 @@ from qhsink.sources.reading import read_window
 from qhsink.sources.stac import pin_scenes
 from qhsink.steps.monitor import run_monitor
 from qhsink.steps.request import RunRequest
-from qhsink.twin.archive import build_archive
+from tests.sources.conftest import PIXEL, REGION
 from tests.standins.earthengine import GOOD_TOKEN, PROJECT, serving
 from tests.standins.earthengine_images import S2, SCORES, twin_world
 
 pytestmark = pytest.mark.xdist_group("earthengine")
 
-REGION, PIXEL = "632324", 480.0
 MONTH = parse_month("2025-08")
 EVERYWHERE = (90.0, 30.0, 105.0, 40.0)
 PIXELS = "image:computePixels"
-
-
-@pytest.fixture(scope="module")
-def region(project_folder):
-    database = load_database(project_folder / "aoi" / "qinghai.gpkg")
-    return database.geometry(REGION, qinghai_albers())
-
-
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory, region):
-    folder = tmp_path_factory.mktemp("twin") / "demo"
-    return build_archive(
-        folder, regions=[(REGION, region)], seed=2025, year=2025, pixel_size_m=PIXEL
-    )
 
 
 @pytest.fixture
@@ -85,19 +68,6 @@ def connect(server, monkeypatch):
 
     yield open_
     close_session()
-
-
-@pytest.fixture(scope="module")
-def grid():
-    return Grid(qinghai_albers(), PIXEL, tile_px=128, block_px=128)
-
-
-@pytest.fixture(scope="module")
-def tile(grid, region):
-    """The tile that holds most of the region."""
-    return max(
-        grid.tiles_over(region), key=lambda t: t.bounds.intersection(region).area
-    )
 
 
 @pytest.fixture(scope="module")

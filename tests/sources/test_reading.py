@@ -23,7 +23,7 @@ from qhsink.grid import qinghai_albers
 from qhsink.imagery.composite import Flag, median_composite
 from qhsink.imagery.masking import NODATA, MaskRules, classify_observations
 from qhsink.sources.rasters import bounded_gdal, read_numbers
-from qhsink.sources.reading import open_cube, read_window, scene_levels
+from qhsink.sources.reading import read_window, scene_levels
 from qhsink.sources.stac import pin_scenes
 
 EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)
@@ -267,39 +267,6 @@ def test_mixed_sensors_are_refused(tmp_path, write_item, utm):
 def test_gdals_cache_is_bounded():
     with bounded_gdal():
         assert rasterio._env.get_gdal_config("GDAL_CACHEMAX") == 64
-
-
-def test_the_cube_is_lazy_and_equals_the_window(tmp_path, write_item, utm):
-    rng = np.random.default_rng(6)
-    numbers = rng.integers(1000, 9000, utm.shape)
-    numbers[:5] = 0
-    write_item("late", day="2025-08-09", fill=numbers)
-    write_item("early", day="2025-08-01", fill=numbers, baseline="02.14", offset=0)
-    scenes = pin(tmp_path)
-    stack = read_window(scenes, utm)
-
-    cube = open_cube(scenes, utm, chunks={"x": 32, "y": 32})
-
-    assert list(cube.data_vars) == [*BANDS, "mask"]
-    for name in cube.data_vars:
-        assert cube[name].chunks is not None, f"{name} was computed"
-    assert cube["red"].dtype == np.float32
-    assert cube["red"].attrs["units"] == "1"
-    for band, layer in zip(BANDS, stack.reflectance.swapaxes(0, 1), strict=True):
-        expected = np.where(layer == NODATA, np.nan, layer / 1e4)
-        np.testing.assert_allclose(cube[band].to_numpy(), expected, atol=1e-6)
-    assert (np.diff(cube["time"].to_numpy()) > np.timedelta64(0)).all()
-
-
-def test_the_cube_of_a_broken_file_fails_when_computed(tmp_path, write_item, utm):
-    numbers = np.random.default_rng(7).integers(1, 12_000, utm.shape)
-    write_item("a", fill=numbers, tiled=True)
-    scenes = pin(tmp_path)
-    path = tmp_path / "a" / "B04.tif"
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    cube = open_cube(scenes, utm, chunks={"x": 64, "y": 64})
-    with pytest.raises(rasterio.errors.RasterioIOError):
-        cube["red"].compute()
 
 
 def test_levels_tell_a_shifted_scene_from_the_others(tmp_path, write_item, utm):

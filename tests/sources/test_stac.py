@@ -328,6 +328,6 @@ def test_an_api_without_items_pins_nothing(tmp_path):
 
 
 def test_an_api_that_is_not_there_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("qhsink.sources.stac.API_RETRIES", 0)
+    monkeypatch.setattr("qhsink.sources.search.API_RETRIES", 0)
     with pytest.raises(SourceError, match="STAC API http://127"):
         pin_api("http://127.0.0.1:9/", tmp_path)

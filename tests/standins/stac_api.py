@@ -2,7 +2,8 @@
 
 Serves the items of a static catalogue (the twin's archive) as Earth Search C1 or as
 Planetary Computer would ship them: core, collections, item search by GET and POST
-with paging, assets by range, and tokens that expire.
+with paging, assets by range, and tokens that expire. The catalogue itself lies below
+``/data/`` as well, as on a plain web server.
 """
 
 from __future__ import annotations
@@ -66,8 +67,9 @@ class StacStandIn:
 
     @property
     def asset_requests(self):
-        """Requests for bytes of files so far."""
-        return [r for r in self.faults.requests if r[1].startswith("/data/")]
+        """Requests for bytes of pixel files so far."""
+        found = [r for r in self.faults.requests if r[1].startswith("/data/")]
+        return [r for r in found if not r[1].endswith(".json")]
 
     def items(self):
         """Return the items as this provider ships them."""
@@ -240,6 +242,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(b"none", "text/plain", status=404)
             return
         data, size = file.read_bytes(), file.stat().st_size
+        if "Range" not in self.headers:
+            self._send(data, "application/json", kind=kind)
+            return
         first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
         first, last = int(first), min(int(last or size), size - 1)
         stamp = f'"{size:x}-{file.stat().st_mtime_ns:x}"'

@@ -19,7 +19,7 @@ class SourceConfig(Section):
     """One place where scenes come from."""
 
     kind: Literal["static", "api", "earthengine"]
-    """A static catalogue (or a folder of items) on disk, a STAC API, Earth Engine."""
+    """A static catalogue (a path or an https address), a STAC API, Earth Engine."""
     url: str
     """Path (relative to the project folder) or URL of catalogue, API or endpoint."""
     collections: tuple[str, ...] = ()
@@ -37,6 +37,8 @@ class SourceConfig(Section):
     """Hosts that get the signature or the token; ``.example.org`` for all below it."""
     alternate: str = ""
     """Name of the alternate address that is read (``alternate`` of an asset)."""
+    rewrite: tuple[tuple[str, str], ...] = ()
+    """Beginnings of addresses and what they are replaced by: public buckets."""
     cloud_project: str = ""
     """Earth Engine: Google Cloud project; ``EARTHENGINE_PROJECT`` when empty."""
     deadline_s: Annotated[float, Field(gt=0)] = 300.0

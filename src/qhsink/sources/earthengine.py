@@ -37,7 +37,7 @@ from qhsink.sources.earthengine_session import (
     choose_source,
     current_session,
 )
-from qhsink.sources.stac import solar_day, touches
+from qhsink.sources.items import solar_day, touches
 
 __all__ = ["choose_source", "pin_images", "read_image_days"]
 

@@ -22,8 +22,9 @@ from shapely.geometry.base import BaseGeometry
 from qhsink.config import SourceConfig
 from qhsink.domain.errors import SourceError
 from qhsink.domain.period import Period
+from qhsink.sources.items import BBox, acquired, solar_day
 from qhsink.sources.offsets import resolve_bands
-from qhsink.sources.stac import BBox, acquired, find_items, solar_day
+from qhsink.sources.stac import find_items
 
 USABLE_CLOUD = 0.6
 """Cloud share up to which a day counts as usable in the calendar: a few clear pixels

@@ -15,6 +15,7 @@ import pystac
 
 from qhsink.domain.errors import SourceError
 from qhsink.domain.scene import BANDS, BandFile, MaskKind
+from qhsink.sources.items import plain_item
 
 Family = Literal["sentinel-2", "landsat"]
 
@@ -150,16 +151,6 @@ def resolve_bands(
     if facts.family == "sentinel-2":
         return _sentinel2(doc, facts)
     return _landsat(doc, facts)
-
-
-def plain_item(item: Mapping[str, Any] | pystac.Item) -> dict[str, Any]:
-    """Return the item as a plain mapping, brought up from versions before 1.0."""
-    if isinstance(item, pystac.Item):
-        return dict(item.to_dict(include_self_link=False, transform_hrefs=False))
-    if str(item.get("stac_version", "")).startswith("0."):
-        migrated = pystac.Item.from_dict(dict(item), migrate=True)
-        return dict(migrated.to_dict(include_self_link=False, transform_hrefs=False))
-    return dict(item)
 
 
 def read_facts(doc: Mapping[str, Any]) -> ItemFacts:

@@ -1,4 +1,4 @@
-"""Pinned scenes to pixels on a lattice, and a lazy cube for people.
+"""Pinned scenes to pixels on a lattice, whichever archive they lie in.
 
 ``read_window`` is eager and single-threaded: one call is one Dask task. Which
 pixels are clear is decided in ``imagery``; how numbers become reflectance, when the
@@ -7,17 +7,13 @@ scene is pinned.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
-from typing import Any
 
 import numpy as np
-import odc.stac
-import pystac
 import rasterio.warp
-import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
@@ -34,9 +30,9 @@ from qhsink.imagery.masking import (
 )
 from qhsink.imagery.offset_guard import SceneLevel
 from qhsink.sources.earthengine_products import is_on_earthengine
+from qhsink.sources.items import BBox, middle, solar_day, touches
 from qhsink.sources.rasters import bounded_gdal, crs_text, read_numbers
 from qhsink.sources.remote import Archive, plain_archive
-from qhsink.sources.stac import BBox, solar_day, touches
 from qhsink.sources.transfer import is_remote
 
 
@@ -98,37 +94,61 @@ def read_window(
     pixel of one granule is never hidden by a cloudy one of another, and the bands
     of a pixel never stem from two scenes.
     """
-    kind = _one_kind(scenes)
+    kind = one_kind(scenes)
+    days = days_over(scenes, geobox)
+    reflectance, mask = read_days([group for _, group in days], geobox, archive)
+    ids = tuple(tuple(s.item_id for s in group) for _, group in days)
+    return WindowStack(reflectance, mask, tuple(d for d, _ in days), ids, kind)
+
+
+def days_over(
+    scenes: Sequence[Scene], geobox: GeoBox
+) -> list[tuple[date, tuple[Scene, ...]]]:
+    """Return the scenes that touch a window, by solar day at its centre, ascending."""
     box = _degrees(geobox)
-    longitude = (box[0] + box[2]) / 2.0
-    touching = [scene for scene in scenes if touches(scene.bbox, box)]
 
     def day(scene: Scene) -> date:
-        return solar_day(scene.acquired, longitude)
+        return solar_day(scene.acquired, middle(box))
 
+    touching = [scene for scene in scenes if touches(scene.bbox, box)]
     touching.sort(key=lambda scene: (day(scene), scene.item_id))
-    days = [(key, list(group)) for key, group in groupby(touching, key=day)]
+    return [(key, tuple(group)) for key, group in groupby(touching, key=day)]
+
+
+def read_days(
+    days: Sequence[Sequence[Scene]], geobox: GeoBox, archive: Archive | None = None
+) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
+    """Return reflectance and mask of some days, as ``WindowStack`` holds them.
+
+    Parameters
+    ----------
+    days : sequence of sequences of Scene
+        Scenes by day; pixels of a day are mosaicked.
+    geobox : GeoBox
+        Lattice of shape (y, x).
+    archive : Archive, optional
+        How remote files are reached.
+    """
     shape = (len(days), len(BANDS), *geobox.shape)
     reflectance = np.full(shape, NODATA, dtype=np.int16)
     mask = np.zeros((len(days), *geobox.shape), dtype=np.uint16)
-    ids = tuple(tuple(s.item_id for s in group) for _, group in days)
-    if is_on_earthengine(touching):
+    scenes = [scene for day in days for scene in day]
+    if is_on_earthengine(scenes):
         # The client takes half a second to import, which files need not pay.
         from qhsink.sources.earthengine import read_image_days  # noqa: PLC0415
 
-        read_image_days([group for _, group in days], geobox, reflectance, mask)
-        return WindowStack(reflectance, mask, tuple(d for d, _ in days), ids, kind)
+        read_image_days(days, geobox, reflectance, mask)
+        return reflectance, mask
 
     def fill(layer: int) -> None:
         with bounded_gdal():
-            _read_day(days[layer][1], geobox, reflectance[layer], mask[layer], archive)
+            _read_day(days[layer], geobox, reflectance[layer], mask[layer], archive)
 
     reach = archive or plain_archive()
-    remote = any(is_remote(scene.file("mask").href) for scene in touching)
-    layers = range(len(days))
-    for _ in reach.each(fill, layers, reach.days if remote else None):
+    remote = any(is_remote(scene.file("mask").href) for scene in scenes)
+    for _ in reach.each(fill, range(len(days)), reach.days if remote else None):
         pass
-    return WindowStack(reflectance, mask, tuple(d for d, _ in days), ids, kind)
+    return reflectance, mask
 
 
 def scene_levels(
@@ -177,92 +197,8 @@ def scene_levels(
     return tuple(levels)
 
 
-def open_cube(
-    scenes: Sequence[Scene], geobox: GeoBox, *, chunks: Mapping[str, int]
-) -> xr.Dataset:
-    """Return a lazy cube of reflectance for a person to explore.
-
-    Parameters
-    ----------
-    scenes : sequence of Scene
-        Of one mask kind.
-    geobox : GeoBox
-        Lattice of shape (y, x).
-    chunks : mapping
-        Dask chunks, such as ``{"x": 1024, "y": 1024}``.
-
-    Returns
-    -------
-    xarray.Dataset
-        One float32 reflectance variable per band of ``BANDS``, NaN where there is
-        none, and ``mask`` as the archive ships it; dimensions (time, y, x), one time
-        per scene, nothing mosaicked. Nothing is read before it is computed.
-
-    Notes
-    -----
-    odc-stac reads no scale or offset (opendatacube/odc-stac issue 55), so scenes are
-    loaded in groups of one (scale, offset) and scaled here. The monthly chain does
-    not come this way: a task per band and date costs more to schedule than to run.
-    """
-    kind = _one_kind(scenes)
-
-    def rule(scene: Scene) -> tuple[float, float]:
-        return scene.files[0].scale, scene.files[0].offset
-
-    parts = []
-    for (scale, offset), group in groupby(sorted(scenes, key=rule), key=rule):
-        loaded = odc.stac.load(
-            [_as_item(scene) for scene in group],
-            bands=[*BANDS, "mask"],
-            geobox=geobox,
-            chunks=dict(chunks),
-            groupby="id",
-            resampling="nearest",
-            fail_on_error=True,
-            stac_cfg=_stac_types(kind),
-        )
-        scaled = {band: _reflectance(loaded[band], scale, offset) for band in BANDS}
-        parts.append(loaded[["mask"]].assign(scaled))
-    cube = parts[0] if len(parts) == 1 else xr.concat(parts, "time")
-    cube = cube.sortby("time")[[*BANDS, "mask"]]
-    cube.attrs["mask_kind"] = kind
-    return cube
-
-
-def _reflectance(numbers: xr.DataArray, scale: float, offset: float) -> xr.DataArray:
-    """Return float32 reflectance, NaN for digital number 0."""
-    value = numbers.astype("float32") * np.float32(scale) + np.float32(offset)
-    return value.where(numbers != 0).assign_attrs(
-        units="1", long_name="surface reflectance"
-    )
-
-
-def _stac_types(kind: MaskKind) -> dict[str, Any]:
-    fill = 0 if kind == "scl" else 1
-    numbers = {"data_type": "uint16", "nodata": 0}
-    assets = {"*": numbers, "mask": {"data_type": "uint16", "nodata": fill}}
-    return {"*": {"assets": assets}}
-
-
-def _as_item(scene: Scene) -> pystac.Item:
-    """Return a bare item that holds only what odc-stac needs to load the scene."""
-    west, south, east, north = scene.bbox
-    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    item = pystac.Item(
-        scene.item_id,
-        {"type": "Polygon", "coordinates": [ring]},
-        list(scene.bbox),
-        scene.acquired,
-        {},
-        collection=scene.collection or "scenes",
-    )
-    for file in scene.files:
-        asset = pystac.Asset(file.href, media_type="image/tiff", roles=["data"])
-        item.add_asset(file.band, asset)
-    return item
-
-
-def _one_kind(scenes: Sequence[Scene]) -> MaskKind:
+def one_kind(scenes: Sequence[Scene]) -> MaskKind:
+    """Return the mask kind that scenes share; SourceError when they share none."""
     kinds = sorted({scene.mask_kind for scene in scenes})
     if len(kinds) != 1:
         raise SourceError(

@@ -9,9 +9,10 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -20,6 +21,8 @@ from requests.adapters import HTTPAdapter
 
 from qhsink.config import ReadConfig
 from qhsink.sources.keys import Keys
+
+_T = TypeVar("_T")
 
 CHUNK = 1 << 16
 """Bytes taken from a connection between two looks at the clock."""
@@ -112,9 +115,22 @@ class Transfer:
         TransferFault
             When they do not come within the tries and the budget.
         """
+        return self._tried(lambda: self._range(href, first, last, budget), budget)
+
+    def fetch_whole(self, href: str, budget: Budget) -> bytes:
+        """Return a whole document, such as a page of a catalogue.
+
+        Raises
+        ------
+        TransferFault
+            When it does not come within the tries and the budget.
+        """
+        return self._tried(lambda: self._document(href, budget), budget)
+
+    def _tried(self, once: Callable[[], _T], budget: Budget) -> _T:
         for number in range(1, self.config.tries + 1):
             try:
-                return self._once(href, first, last, budget)
+                return once()
             except TransferFault as fault:
                 if not fault.again:
                     raise
@@ -131,33 +147,44 @@ class Transfer:
             raise TransferFault(f"{fault}; gave up after {tries}") from fault
         time.sleep(wait)
 
-    def _once(self, href: str, first: int, last: int, budget: Budget) -> Part:
+    def _range(self, href: str, first: int, last: int, budget: Budget) -> Part:
+        with self._answer(href, {"Range": f"bytes={first}-{last}"}, budget) as answer:
+            self._check_status(answer, href)
+            if answer.status_code == requests.codes.ok:
+                raise TransferFault("the server sends whole files only, not ranges")
+            size = _whole_size(answer)
+            data = _body(answer, budget)
+        expected = min(last, size - 1) - first + 1
+        if len(data) != expected:
+            raise TransferFault(f"{len(data)} bytes instead of {expected}", again=True)
+        return Part(data, size, stamp_of(answer.headers))
+
+    def _document(self, href: str, budget: Budget) -> bytes:
+        with self._answer(href, {}, budget) as answer:
+            self._check_status(answer, href)
+            return _body(answer, budget)
+
+    @contextmanager
+    def _answer(
+        self, href: str, headers: Mapping[str, str], budget: Budget
+    ) -> Iterator[requests.Response]:
+        """Give one answer; whatever breaks on the way becomes a TransferFault."""
         budget.check()
         try:
-            url, headers = self._keys.sign(href, self._session, budget.left())
+            url, keys = self._keys.sign(href, self._session, budget.left())
             wait = budget.left()
             with self._session.get(
                 url,
-                headers={
-                    **headers,
-                    "Range": f"bytes={first}-{last}",
-                    "Accept-Encoding": "identity",
-                },
+                headers={**keys, **headers, "Accept-Encoding": "identity"},
                 stream=True,
                 timeout=(
                     min(self.config.connect_s, wait),
                     min(self.config.idle_s, wait),
                 ),
             ) as answer:
-                self._check_status(answer, href)
-                size = _whole_size(answer)
-                data = _body(answer, budget)
+                yield answer
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise TransferFault(_words(error), again=True) from error
-        expected = min(last, size - 1) - first + 1
-        if len(data) != expected:
-            raise TransferFault(f"{len(data)} bytes instead of {expected}", again=True)
-        return Part(data, size, stamp_of(answer.headers))
 
     def _check_status(self, answer: requests.Response, href: str) -> None:
         status = answer.status_code
@@ -166,11 +193,9 @@ class Transfer:
                 f"a web page with status {status} instead of the file",
                 again=status == requests.codes.ok or status >= 500,
             )
-        if status == requests.codes.partial_content:
+        if status in (requests.codes.ok, requests.codes.partial_content):
             return
         reason = f"{status} {answer.reason}".strip()
-        if status == requests.codes.ok:
-            raise TransferFault("the server sends whole files only, not ranges")
         if status in (401, 403) and self._keys.renew(href):
             raise TransferFault(f"{reason}, with a signed address", again=True)
         if status == requests.codes.too_many_requests or status >= 500:

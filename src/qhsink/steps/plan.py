@@ -29,7 +29,7 @@ from qhsink.grid import Grid
 from qhsink.regions.database import RegionDatabase, load_database, load_leaves
 from qhsink.regions.overlay import Leaves, cut_by, overlay
 from qhsink.regions.user import read_user_regions
-from qhsink.sources.stac import pin_scenes
+from qhsink.sources.stac import pin
 from qhsink.steps.request import RunRequest, Setup, set_up
 
 Kind = Literal["month", "peak"]
@@ -140,20 +140,11 @@ def make_plan(setup: Setup) -> RunPlan:
 
 def _pin(setup: Setup, bbox: tuple[float, float, float, float]) -> list[Scene]:
     periods = [setup.month] + ([setup.peak] if setup.peak else [])
-    if setup.source.kind == "earthengine":
-        # The client takes half a second to import, which files need not pay.
-        from qhsink.sources.earthengine import pin_images  # noqa: PLC0415
-
-        return [
-            scene
-            for period in periods
-            for scene in pin_images(setup.source, bbox=bbox, period=period)
-        ]
     project = setup.settings.project
     return [
         scene
         for period in periods
-        for scene in pin_scenes(setup.source, project=project, bbox=bbox, period=period)
+        for scene in pin(setup.source, project=project, bbox=bbox, period=period)
     ]
 
 

@@ -17,6 +17,7 @@ from qhsink.config import (
 )
 from qhsink.domain.errors import BadInput
 from qhsink.domain.period import Period, parse_month, peak_season
+from qhsink.sources.transfer import is_remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +101,17 @@ def set_up(request: RunRequest, settings: Settings) -> Setup:
 
 
 def find_source(name: str, settings: Settings) -> SourceConfig:
-    """Return the source called ``name``, or a static one for an existing path."""
+    """Return the source called ``name``, or a static one for a path or address."""
     sources = load_sources(settings.project)
     if name in sources:
         return sources[name]
+    if is_remote(name):
+        return SourceConfig(kind="static", url=name)
     if Path(name).exists():
         return SourceConfig(kind="static", url=str(Path(name).resolve()))
     raise BadInput(
         f"source {name!r}",
-        expected=f"one of {', '.join(sources)}, or the path of a STAC catalogue",
+        expected=f"one of {', '.join(sources)}, or where a catalogue is",
         remedy="Correct --source, or add it to config/sources.toml.",
     )
 
