@@ -122,7 +122,7 @@ def test_samples_whose_fields_do_not_fit_are_refused(known, said):
         replace(known_world(count=6), **known)
 
 
-def log_normal_world(seed: int, count: int = 1500) -> Samples:
+def log_normal_world(seed: int, count: int) -> Samples:
     """Biomass that grows with greenness, log-normal around it."""
     world = known_world(seed, count)
     rng = np.random.default_rng(seed + 100)
@@ -131,18 +131,17 @@ def log_normal_world(seed: int, count: int = 1500) -> Samples:
     return replace(world, target=expected * np.exp(noise - 0.6**2 / 2))
 
 
-def test_smearing_makes_the_mean_of_a_log_normal_target_unbiased():
-    recipe = Recipe(
-        "agb", "g m-2", 0, 5000, "log1p", members=4, epochs=25, seed=7, penalty=0.1
-    )
-    world, unseen = log_normal_world(0), log_normal_world(1, 6000)
-    ensemble = fit_ensemble(world, recipe, consecutive_runs(1500, length=5))
+@pytest.mark.parametrize("seed", [0, 2])
+def test_smearing_makes_the_mean_of_a_log_normal_target_unbiased(seed):
+    recipe = Recipe("agb", "g m-2", 0, 5000, "log1p", members=4, epochs=12, seed=7)
+    world, unseen = log_normal_world(seed, 6000), known_world(seed + 1, 6000)
+    ensemble = fit_ensemble(world, recipe, consecutive_runs(6000, length=20))
     x = feature_matrix(unseen.reflectance, recipe.features)
-    truth = np.exp(2.5 + 2.5 * known_world(1, 6000).target).mean()
+    truth = np.exp(2.5 + 2.5 * unseen.target).mean()
     mean = predict_members(ensemble, x).mean(dtype=float)
     assert mean == pytest.approx(truth, rel=0.02)
     plain = replace(ensemble, smearing=np.ones(4, np.float32))
-    assert predict_members(plain, x).mean(dtype=float) < 0.95 * truth
+    assert predict_members(plain, x).mean(dtype=float) < 0.9 * truth
 
 
 def test_units_of_the_target_change_nothing_but_units():
