@@ -18,6 +18,7 @@ from qhsink.sources.stac import pin_scenes, solar_day
 
 EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)
 AUGUST = parse_month("2025-08")
+DEM = "cop-dem-glo-30"
 
 
 def pin(folder, *, bbox=EVERYWHERE, period=AUGUST, **fields):
@@ -88,6 +89,17 @@ def test_scenes_elsewhere_are_not_pinned(tmp_path, write_item):
 def test_other_collections_are_not_pinned(tmp_path, write_item):
     write_item("a")
     assert pin(tmp_path, collections=("landsat-c2-l2",)) == ()
+
+
+def test_a_terrain_model_beside_the_scenes_is_no_scene(tmp_path, write_item):
+    write_item("a")
+    path = next((tmp_path / "a").glob("*.json"))
+    beside = json.loads(path.read_text()) | {"id": "hill", "collection": DEM}
+    beside["properties"]["platform"] = "tandem-x"
+    (tmp_path / "hill.json").write_text(json.dumps(beside))
+    assert [scene.item_id for scene in pin(tmp_path)] == ["a"]
+    with pytest.raises(SourceError, match="tandem-x"):
+        pin(tmp_path, collections=(DEM,))
 
 
 def test_an_excluded_item_is_left_out_however_broken_its_fields(tmp_path, write_item):

@@ -27,6 +27,9 @@ from qhsink.sources.transfer import (
 MOST_DOCUMENTS = 200_000
 """Documents followed in one catalogue; more is a loop of links without end."""
 
+NO_REFLECTANCE = ("cop-dem-glo-30", "sentinel-1-rtc")
+"""Collections beside the scenes of a mixed catalogue: read only where asked for."""
+
 
 def static_items(
     source: SourceConfig, *, project: Path, reads: ReadConfig
@@ -61,9 +64,11 @@ def static_items(
         path = _existing(project / source.url)
         found = _folder_items(path) if path.is_dir() else _local_items(source, path)
     for doc, folder in found:
-        if source.collections and doc.get("collection") not in source.collections:
+        shelf = doc.get("collection")
+        if source.collections and shelf not in source.collections:
             continue
-        if not _is_temperature(doc):
+        beside = not source.collections and shelf in NO_REFLECTANCE
+        if not beside and not _is_temperature(doc):
             yield doc, folder
 
 
