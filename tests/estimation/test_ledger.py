@@ -18,6 +18,7 @@ from qhsink.estimation.ledger import (
     ledger_rows,
     mean_and_model_se,
     sum_region,
+    total_and_model_se,
 )
 
 PIXEL_HA = 0.04
@@ -155,3 +156,75 @@ def test_without_an_area_of_applicability_the_share_is_unknown_not_zero():
     assert sum_region(pd.concat([rows, more]), ["a"]).outside_share is None
     earlier = more.drop(columns="area_inside_ha")
     assert sum_region(earlier, ["a"]).outside_share is None
+
+
+# Targets of one ecosystem: other land counts as seen, and its value is zero.
+
+
+@pytest.fixture
+def forest_on_a_third():
+    """Six pixels of 1 ha: two of forest, two of grassland, one wet, one unseen."""
+    tile_map = TileMap(
+        "t",
+        index=np.array([0, 1]),
+        members=np.array([[100.0, 120.0], [60.0, 80.0]], np.float32),
+        is_water=np.array([[False, False, False], [False, True, False]]),
+        is_inside=np.array([True, False]),
+        is_other=np.array([[False, False, True], [True, False, False]]),
+    )
+    whole = {"leaf": (np.arange(6), np.ones(6))}
+    return ledger_rows(tile_map, whole, pixel_area_ha=1.0)
+
+
+def test_strata_of_a_target_add_up_to_the_leaf(forest_on_a_third):
+    areas = forest_on_a_third.set_index("stratum")["area_ha"]
+    assert areas.to_dict() == {"land": 2, "other": 2, "water": 1, "unobserved": 1}
+    sums = sum_region(forest_on_a_third, ["leaf"])
+    assert sums.area_ha == 6
+    assert sums.valid_share == pytest.approx(4 / 5)
+
+
+def test_a_total_is_raised_to_land_that_was_not_seen(forest_on_a_third):
+    """By hand: members hold 160 and 200 on 4 ha seen, of 5 ha of land."""
+    sums = sum_region(forest_on_a_third, ["leaf"])
+    value, se, df = total_and_model_se(sums)
+    assert value == pytest.approx((160 + 200) / 2 * 5 / 4)
+    assert se == pytest.approx(np.std([200.0, 250.0], ddof=1))
+    assert df == 1
+
+
+def test_shares_outside_are_of_the_ecosystem_and_of_its_stock(forest_on_a_third):
+    sums = sum_region(forest_on_a_third, ["leaf"])
+    assert sums.outside_share == pytest.approx(0.5)
+    assert sums.stock_outside_share == pytest.approx(70 / 180)
+
+
+def test_a_region_without_forest_on_the_map_has_no_total():
+    tile_map = TileMap(
+        "t",
+        index=np.array([], np.int64),
+        members=np.zeros((0, 2), np.float32),
+        is_water=np.zeros((1, 2), bool),
+        is_other=np.ones((1, 2), bool),
+    )
+    whole = {"leaf": (np.arange(2), np.ones(2))}
+    rows = ledger_rows(tile_map, whole, pixel_area_ha=1.0)
+    with pytest.raises(ValueError, match="without a prediction"):
+        total_and_model_se(sum_region(rows, ["leaf"]))
+
+
+@given(inside=st.lists(st.booleans(), min_size=1, max_size=40))
+def test_value_inside_is_the_sum_over_the_pixels_inside(inside):
+    count = len(inside)
+    members = np.linspace(1.0, 9.0, 2 * count, dtype=np.float32).reshape(count, 2)
+    tile_map = TileMap(
+        "t",
+        index=np.arange(count),
+        members=members,
+        is_water=np.zeros((1, count), bool),
+        is_inside=np.array(inside),
+    )
+    whole = {"leaf": (np.arange(count), np.full(count, 0.5))}
+    rows = ledger_rows(tile_map, whole, pixel_area_ha=2.0)
+    by_hand = members[np.array(inside)].mean(axis=1).sum()
+    assert rows["value_inside_ha"].sum() == pytest.approx(by_hand, abs=1e-4)

@@ -16,6 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 LAND, WATER, UNOBSERVED = "land", "water", "unobserved"
+OTHER = "other"
+"""Land that was seen and is of an ecosystem of which the target does not speak: its
+value is zero."""
 
 COLUMNS = (
     "tile",
@@ -25,11 +28,13 @@ COLUMNS = (
     "value_ha",
     "member_ha",
     "area_inside_ha",
+    "value_inside_ha",
 )
 """Ledger columns: areas [ha]; sums of value times area [unit ha].
 
-``area_inside_ha`` is the part of the area inside the model's area of applicability:
-zero where nothing is predicted, NaN where the model does not say.
+``area_inside_ha`` and ``value_inside_ha`` are the parts of area and value inside the
+model's area of applicability: zero where nothing is predicted, NaN where the model
+does not say.
 """
 
 _BLOCK = 65_536
@@ -50,6 +55,9 @@ class TileMap:
     is_inside: NDArray[np.bool_] | None = None
     """Predictions inside the model's area of applicability, shape (n,); None when
     the model has none."""
+    is_other: NDArray[np.bool_] | None = None
+    """Land seen to be of another ecosystem than the target's, shape (y, x); None
+    where the target speaks of all land."""
 
 
 def ledger_rows(
@@ -73,30 +81,37 @@ def ledger_rows(
     -------
     DataFrame
         Columns ``COLUMNS``; for each leaf one row per stratum present: ``land``
-        (a prediction), ``water``, and ``unobserved`` (neither). The areas of a
-        leaf's rows sum to its area on the tile.
+        (a prediction), ``other`` (land of another ecosystem), ``water``, and
+        ``unobserved`` (none of these). The areas of a leaf's rows sum to its area on
+        the tile.
     """
     slot = np.full(tile_map.is_water.size, -1, dtype=np.int64)
     slot[tile_map.index] = np.arange(tile_map.index.size)
     water = tile_map.is_water.ravel()
+    other = None if tile_map.is_other is None else tile_map.is_other.ravel()
     rows = []
     for leaf, (pixels, fraction) in sorted(coverage.items()):
         weight = fraction * pixel_area_ha
         place = slot[pixels]
         predicted = place >= 0
         wet = water[pixels] & ~predicted
-        sums = _weighted_sums(tile_map.members, place[predicted], weight[predicted])
+        elsewhere = np.zeros_like(wet) if other is None else other[pixels] & ~predicted
+        place, part = place[predicted], weight[predicted]
+        sums = _weighted_sums(tile_map.members, place, part)
+        inside = _inside(tile_map, place, part, float(sums.mean()))
         nothing = np.zeros_like(sums)
-        inside = _area_inside(tile_map.is_inside, place[predicted], weight[predicted])
-        for stratum, chosen, total, part in (
+        for stratum, chosen, total, within in (
             (LAND, predicted, sums, inside),
-            (WATER, wet, nothing, 0.0),
-            (UNOBSERVED, ~predicted & ~wet, nothing, 0.0),
+            (OTHER, elsewhere, nothing, (0.0, 0.0)),
+            (WATER, wet, nothing, (0.0, 0.0)),
+            (UNOBSERVED, ~predicted & ~wet & ~elsewhere, nothing, (0.0, 0.0)),
         ):
             if chosen.any():
                 area = float(weight[chosen].sum())
                 value, members = float(total.mean()), total.tolist()
-                rows.append((tile_map.tile, leaf, stratum, area, value, members, part))
+                rows.append(
+                    (tile_map.tile, leaf, stratum, area, value, members, *within)
+                )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -115,14 +130,23 @@ def _weighted_sums(
     return sums
 
 
-def _area_inside(
-    is_inside: NDArray[np.bool_] | None,
+def _inside(
+    tile_map: TileMap,
     place: NDArray[np.int64],
     weight: NDArray[np.float64],
-) -> float:
-    if is_inside is None:
-        return math.nan
-    return float(weight[is_inside[place]].sum())
+    total: float,
+) -> tuple[float, float]:
+    """Return area and sum of values inside the area of applicability.
+
+    The sum is taken over the smaller part, inside or outside, for it takes as long
+    as that of all members.
+    """
+    if tile_map.is_inside is None:
+        return math.nan, math.nan
+    inside = tile_map.is_inside[place]
+    few = inside if 2 * int(inside.sum()) <= inside.size else ~inside
+    part = float(_weighted_sums(tile_map.members, place[few], weight[few]).mean())
+    return float(weight[inside].sum()), part if few is inside else total - part
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +164,31 @@ class RegionSums:
     inside_ha: float = math.nan
     """Part of ``land_ha`` inside the model's area of applicability [ha]; NaN when
     a row does not say."""
+    other_ha: float = 0.0
+    """Land seen to be of an ecosystem of which the target does not speak [ha]."""
+    value_inside_ha: float = math.nan
+    """Part of the mean member's sum inside the area of applicability [unit ha]; NaN
+    when a row does not say."""
 
     @property
     def area_ha(self) -> float:
         """All of it [ha]."""
-        return self.land_ha + self.water_ha + self.unobserved_ha
+        return self.land_ha + self.other_ha + self.water_ha + self.unobserved_ha
+
+    @property
+    def seen_ha(self) -> float:
+        """Land that was seen, whatever its ecosystem [ha]."""
+        return self.land_ha + self.other_ha
+
+    @property
+    def dry_ha(self) -> float:
+        """All that is not water [ha]."""
+        return self.seen_ha + self.unobserved_ha
 
     @property
     def valid_share(self) -> float:
-        """Share of what is not water that has a prediction, 0..1."""
-        dry = self.land_ha + self.unobserved_ha
-        return self.land_ha / dry if dry > 0 else 0.0
+        """Share of what is not water that was seen, 0..1."""
+        return self.seen_ha / self.dry_ha if self.dry_ha > 0 else 0.0
 
     @property
     def outside_share(self) -> float | None:
@@ -158,6 +196,14 @@ class RegionSums:
         if math.isnan(self.inside_ha) or self.land_ha <= 0:
             return None
         return min(1.0, max(0.0, 1.0 - self.inside_ha / self.land_ha))
+
+    @property
+    def stock_outside_share(self) -> float | None:
+        """Share of the value's sum outside the area of applicability, if known."""
+        total = float(self.members_ha.mean()) if self.members_ha.size else 0.0
+        if math.isnan(self.value_inside_ha) or total <= 0:
+            return None
+        return min(1.0, max(0.0, 1.0 - self.value_inside_ha / total))
 
     @property
     def member_means(self) -> NDArray[np.float64]:
@@ -172,7 +218,9 @@ def sum_region(rows: pd.DataFrame, leaf_ids: Iterable[str]) -> RegionSums:
     land = chosen[chosen["stratum"] == LAND]
     stacked = np.array(land["member_ha"].tolist(), dtype=np.float64)
     # A ledger of an earlier release has no such column: then the share is unknown.
-    inside = land.get("area_inside_ha", pd.Series([math.nan]))
+    unknown = pd.Series([math.nan])
+    inside = land.get("area_inside_ha", unknown)
+    value_inside = land.get("value_inside_ha", unknown)
     members = stacked.sum(axis=0) if len(stacked) else np.zeros(0)
     return RegionSums(
         land_ha=float(area.get(LAND, 0.0)),
@@ -180,6 +228,8 @@ def sum_region(rows: pd.DataFrame, leaf_ids: Iterable[str]) -> RegionSums:
         unobserved_ha=float(area.get(UNOBSERVED, 0.0)),
         members_ha=members,
         inside_ha=float(inside.sum(skipna=False)),
+        other_ha=float(area.get(OTHER, 0.0)),
+        value_inside_ha=float(value_inside.sum(skipna=False)),
     )
 
 
@@ -194,3 +244,34 @@ def mean_and_model_se(sums: RegionSums) -> tuple[float, float, float]:
     """
     means = sums.member_means
     return float(means.mean()), float(means.std(ddof=1)), float(means.size - 1)
+
+
+def total_and_model_se(sums: RegionSums) -> tuple[float, float, float]:
+    """Return the total over all land, its model standard error, degrees of freedom.
+
+    Land that was not seen is taken to hold as much per hectare as land that was, so
+    the sums are raised by their ratio of areas; what that adds to the error is not in
+    the standard error. Nor is the error of the ecosystem map, nor what
+    ``mean_and_model_se`` leaves out.
+
+    Parameters
+    ----------
+    sums : RegionSums
+        Of a target, in its unit times hectares.
+
+    Returns
+    -------
+    (float, float, float)
+        Total and standard error [unit ha]; members - 1.
+
+    Raises
+    ------
+    ValueError
+        When nothing was predicted: that a map shows no forest does not make zero
+        certain.
+    """
+    if sums.land_ha <= 0:
+        msg = "a region without a prediction has no total"
+        raise ValueError(msg)
+    totals = sums.members_ha * (sums.dry_ha / sums.seen_ha)
+    return float(totals.mean()), float(totals.std(ddof=1)), float(totals.size - 1)
