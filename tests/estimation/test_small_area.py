@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from qhsink.domain.errors import TableError
+from qhsink.estimation.intervals import limits
 from qhsink.estimation.small_area import (
     UnitSample,
     eblup,
@@ -248,3 +249,78 @@ def test_scaling_y_scales_the_estimate_and_its_error():
     ):
         assert big.value == pytest.approx(1000 * small.value, rel=1e-7)
         assert math.sqrt(big.mse) == pytest.approx(1000 * small.root_mse, rel=1e-6)
+
+
+def alike_domains(seed, *, domains=8, plots=6, between=0.02):
+    """Domains that differ a little, with few plots each; their true means."""
+    rng = np.random.default_rng(seed)
+    effect = rng.normal(0.0, between, domains)
+    code = np.repeat(np.arange(domains), plots)
+    x = np.column_stack([np.ones(code.size), rng.normal(size=code.size)])
+    y = x @ [0.5, 0.1] + effect[code] + rng.normal(0.0, 0.06, code.size)
+    means = {str(d): np.array([1.0, 0.0]) for d in range(domains)}
+    truth = {str(d): 0.5 + effect[d] for d in range(domains)}
+    return UnitSample(y, x, code.astype(str)), means, truth
+
+
+def test_the_adjusted_fit_never_finds_domains_alike():
+    fits = [
+        (fit_nested_error(sample), fit_nested_error(sample, fit="adjusted"))
+        for sample, _, _ in (alike_domains(seed) for seed in range(40))
+    ]
+    assert min(adjusted.between for _, adjusted in fits) > 0.0
+    assert sum(plain.between == 0.0 for plain, _ in fits) > 3
+    # Where domains clearly differ, the two are nearly one.
+    sample, _, _ = alike_domains(1, domains=40, between=0.5)
+    pair = [fit_nested_error(sample, fit=fit).between for fit in ("reml", "adjusted")]
+    assert pair[1] == pytest.approx(pair[0], rel=0.02)
+
+
+def test_the_adjusted_fit_maximises_the_likelihood_times_its_factor():
+    """Dense algebra: REML log-likelihood plus log arctan(sum gamma) / D."""
+    sample, _, _ = alike_domains(3)
+    model = fit_nested_error(sample, fit="adjusted")
+    same = (sample.domain[:, None] == sample.domain[None, :]).astype(float)
+
+    def objective(between, within):
+        v = within * np.eye(len(sample.y)) + between * same
+        inverse = np.linalg.inv(v)
+        gram = sample.x.T @ inverse @ sample.x
+        gap = sample.y - sample.x @ np.linalg.solve(
+            gram, sample.x.T @ inverse @ sample.y
+        )
+        likelihood = -0.5 * (
+            np.linalg.slogdet(v)[1] + np.linalg.slogdet(gram)[1] + gap @ inverse @ gap
+        )
+        gamma = 8 * between / (between + within / 6)
+        return likelihood + math.log(math.atan(gamma)) / 8
+
+    best = objective(model.between, model.within)
+    for ratio in (0.8, 0.95, 1.05, 1.25):
+        assert objective(model.between * ratio, model.within) < best
+
+
+def test_synthetic_means_cover_with_the_adjusted_fit_and_student():
+    """Where REML finds domains alike, its interval forgets how they differ."""
+    inside = {"reml": [], "adjusted": []}
+    for seed in range(150):
+        sample, means, truth = alike_domains(seed)
+        for fit, hits in inside.items():
+            model = fit_nested_error(sample, fit=fit)
+            for row in synthetic(model, sample, means):
+                df = row.df if fit == "adjusted" else math.inf
+                low, high = limits(
+                    row.value, row.root_mse, df=df, n=row.n, confidence=0.90
+                )
+                hits.append(low <= truth[row.domain] <= high)
+    assert np.mean(inside["reml"]) < 0.85
+    assert 0.86 < np.mean(inside["adjusted"]) < 0.95
+
+
+def test_each_method_says_its_degrees_of_freedom():
+    model = fit_nested_error(KEPT)
+    (row,) = synthetic(model, KEPT, {"1": COUNTIES["1"]})
+    assert row.df == 12 - 3
+    greg = greg_by_domain(KEPT, np.ones(len(KEPT.y)), COUNTIES)
+    assert {row.domain: row.df for row in greg}["12"] == 4
+    assert all(math.isinf(row.df) for row in eblup(model, KEPT, COUNTIES))

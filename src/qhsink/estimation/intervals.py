@@ -12,9 +12,12 @@ from scipy import special, stats
 
 from qhsink.domain.errors import TableError
 
-IntervalKind = Literal["t", "normal", "logit", "beta"]
+IntervalKind = Literal["t", "normal", "logit", "beta", "skewed"]
 
 Limits = tuple[float, float]
+
+_SYMMETRIC = 1e-6
+"""Skewness below which the transformation differs from none by less than rounding."""
 
 
 def critical_value(
@@ -56,6 +59,7 @@ def limits(
     n: int,
     confidence: float,
     kind: IntervalKind = "t",
+    skewness: float = 0.0,
 ) -> Limits | None:
     """Return the confidence limits of ``value``; None where they are undefined.
 
@@ -68,6 +72,9 @@ def limits(
         Degrees of freedom of ``se``.
     n : int
         Sample units, for ``beta``.
+    skewness : float
+        Third cumulant of the estimator over se cubed, for ``skewed``: see
+        ``skewness.estimator_skewness``.
 
     Raises
     ------
@@ -81,12 +88,21 @@ def limits(
     Graubard (1998) with the effective sample size corrected for ``df``, as
     ``svyciprop(method = "beta")``. At p = 0 or 1 the logit interval does not
     exist (None) and ``beta`` falls back to Clopper and Pearson on ``n``.
+
+    ``skewed``: Hall (1992) J. R. Stat. Soc. B 54:221-228, the Studentised mean
+    transformed by a monotone cubic that removes its skewness l, so that the limits
+    are value - se g(+-q), g(q) = 3/l [(1 + l (q - l/6))^(1/3) - 1]. Deviations: q is
+    Student's, not normal, as for ``t``; l comes from the design (strata, clusters),
+    not from n values alone. Without skewness it is ``t``; without a standard error
+    it does not exist (None), for a sample without variation says nothing of its own.
     """
     quantile = critical_value(confidence, df=df, kind=kind)
     if quantile is None:
         return None
     if kind in ("t", "normal"):
         return (value - quantile * se, value + quantile * se)
+    if kind == "skewed":
+        return _skewed(value, se, quantile, skewness) if se > 0.0 else None
     if not -1e-12 <= value <= 1.0 + 1e-12:
         raise TableError(
             f"interval {kind!r} for a mean of {value:g}",
@@ -97,6 +113,17 @@ def limits(
     if kind == "logit":
         return _logit(share, se, quantile)
     return _beta(share, se, df=df, n=n, confidence=confidence)
+
+
+def _skewed(value: float, se: float, quantile: float, skewness: float) -> Limits:
+    if abs(skewness) < _SYMMETRIC:
+        return (value - quantile * se, value + quantile * se)
+
+    def straighten(q: float) -> float:
+        root = math.cbrt(1.0 + skewness * (q - skewness / 6.0))
+        return 3.0 / skewness * (root - 1.0)
+
+    return (value - se * straighten(quantile), value - se * straighten(-quantile))
 
 
 def _logit(share: float, se: float, quantile: float) -> Limits | None:
