@@ -98,7 +98,20 @@ class ModelChoice(Section):
     """Exact model ids; never ``latest``."""
 
     fvc: str
-    """Folder name in ``models/``."""
+    """Folder name in ``models/`` of the model of vegetation cover; every run has one."""
+    ecosystem: str | None = None
+    """... of the classifier that says which ecosystem holds where."""
+    canopy_cover: str | None = None
+    """... of tree canopy cover; None: not mapped. The same for those below."""
+    shrub_cover: str | None = None
+    agb_grass: str | None = None
+    agb_forest: str | None = None
+    growing_stock: str | None = None
+
+    def of(self, target: str) -> str | None:
+        """Return the model id named for ``target``; None when none is."""
+        chosen: dict[str, str | None] = self.model_dump()
+        return chosen.get(target)
 
 
 class EstimateConfig(Section):
