@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.validation_case import Case, Figure, read, sizes, total
+from qhsink.domain.variogram import Variogram
 from qhsink.estimation.assisted import assisted_mean
-from qhsink.estimation.model_based import (
-    ResidualCorrelation,
-    cluster_mean,
-    large_area_correlation,
-)
+from qhsink.estimation.model_based import cluster_mean
+from qhsink.estimation.spatial import large_area_correlation
 from qhsink.estimation.survey import stratified_sample, weighted_mean
 
 API = sizes({"E": 4421, "H": 755, "M": 1018})
@@ -238,8 +236,8 @@ def methodology() -> Case:
     found = assisted_mean(design, y, prediction, map_mean=72)
     cover = weighted_mean((70.2, 45.0, 31.5), (1.5, 2.0, 1.8), (1.2, 2.5, 3.8))
     tracks = cluster_mean([180, 50, 340], [3, 2, 4])
-    near = ResidualCorrelation("exponential", 2000.0)
-    ball = ResidualCorrelation("spherical", 6000.0)
+    near = Variogram(0.0, 1.0, 2000.0, "exponential", 0)
+    ball = Variogram(0.0, 1.0, 6000.0, "spherical", 0)
     return Case(
         "Fixtures of the methodology",
         "Methodology A2, D3, D4, D5, each re-computed there from its formula",

@@ -130,8 +130,18 @@ def test_hybrid_inference_reproduces_methodology_d4(tmp_path):
     assert found["mean"] == pytest.approx(63.333, abs=5e-4)
     assert found["variance"]["sampling"] == pytest.approx(249.794, abs=5e-4)
     assert found["variance"]["parameters"] == pytest.approx((0.1 * 570 / 9) ** 2)
+    small = answer(
+        "model", "--members", path, "--area-ha", 1, "--pixel-m", 25,
+        "--residual-sd", 4, "--range-m", 5000,
+    )  # fmt: skip
+    assert small["variance"]["residuals"] == pytest.approx(16, rel=0.02)
+    assert small["variance"]["sampling"] == found["variance"]["sampling"]
     path.write_text("member,cluster,total,size\n" + "\n".join(rows[:-1]) + "\n")
     with pytest.raises(TableError, match="one row for every member and cluster"):
+        call("model", "--members", path)
+    rows[-1] = rows[-1][:-1] + "5"
+    path.write_text("member,cluster,total,size\n" + "\n".join(rows) + "\n")
+    with pytest.raises(TableError, match="'t3' with another size"):
         call("model", "--members", path)
 
 
@@ -154,3 +164,25 @@ def test_a_mapped_mean_without_a_variogram_is_refused(tmp_path):
     path.write_text("mean\n0.50\n0.52\n")
     with pytest.raises(click.UsageError, match="RMSE/sqrt"):
         call("model", "--members", path)
+
+
+def test_residuals_with_places_give_the_variogram(tmp_path):
+    members = tmp_path / "members.csv"
+    members.write_text("mean\n0.50\n0.52\n0.54\n")
+    rng = np.random.default_rng(2)
+    site = rng.uniform(0, 2e5, (30, 1, 2))
+    place = (site + rng.normal(0, 400, (30, 4, 2))).reshape(-1, 2)
+    residual = np.repeat(rng.normal(0, 0.1, 30), 4) + rng.normal(0, 0.02, 120)
+    table = tmp_path / "residuals.csv"
+    rows = zip(*place.T, residual, strict=True)
+    table.write_text(
+        "x_m,y_m,residual\n" + "\n".join(f"{x},{y},{r}" for x, y, r in rows)
+    )
+    found = answer(
+        "model", "--members", members, "--area-ha", 1e5, "--pixel-m", 20,
+        "--residuals", table,
+    )  # fmt: skip
+    assert found["residuals"]["source"] == "plots"
+    assert found["residuals"]["sill"] == pytest.approx(0.0104, rel=0.5)
+    assert found["residuals"]["nugget"] < 0.002
+    assert found["variance"]["residuals"] > 1e3 * 0.0104 / (1e9 / 400)

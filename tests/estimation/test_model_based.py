@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from qhsink.domain.errors import Refusal, TableError
+from qhsink.domain.variogram import Variogram
 from qhsink.estimation.change import (
     MemberTotals,
     aligned_sum,
@@ -15,70 +16,22 @@ from qhsink.estimation.change import (
     paired_change,
 )
 from qhsink.estimation.model_based import (
-    ResidualCorrelation,
     cluster_mean,
     gradient_variance,
     hybrid_variance,
-    large_area_correlation,
-    mean_correlation_of_disc,
-    mean_correlation_of_points,
     member_variance,
     model_variance,
-    residual_variance_of_mean,
 )
 from qhsink.estimation.survey import stratified_sample
-
-EXPONENTIAL = ResidualCorrelation("exponential", 2000.0)
-SPHERICAL = ResidualCorrelation("spherical", 6000.0)
-
-
-def test_effective_residuals_are_those_of_methodology_d5():
-    assert 1 / large_area_correlation(1e10, EXPONENTIAL) == pytest.approx(398, abs=0.5)
-    assert 1 / large_area_correlation(1e10, SPHERICAL) == pytest.approx(442, abs=0.5)
-    near = ResidualCorrelation("exponential", 500.0)
-    assert large_area_correlation(1e6, near) == 1.0
-
-
-@pytest.mark.parametrize("spatial", [EXPONENTIAL, SPHERICAL])
-def test_a_disc_tends_to_the_large_area_formula_and_to_one_pixel(spatial):
-    wide = mean_correlation_of_disc(1e14, spatial)
-    assert wide == pytest.approx(large_area_correlation(1e14, spatial), rel=1e-3)
-    assert mean_correlation_of_disc(1.0, spatial) == pytest.approx(1, abs=1e-3)
-
-
-@pytest.mark.parametrize("spatial", [EXPONENTIAL, SPHERICAL])
-def test_a_disc_agrees_with_pairs_drawn_in_it(spatial):
-    radius = 5000.0
-    rng = np.random.default_rng(4)
-    angle = rng.uniform(0, 2 * np.pi, (2, 200_000))
-    reach = radius * np.sqrt(rng.uniform(size=(2, 200_000)))
-    x, y = reach * np.cos(angle), reach * np.sin(angle)
-    drawn = spatial.structured(np.hypot(x[0] - x[1], y[0] - y[1])).mean()
-    found = mean_correlation_of_disc(math.pi * radius**2, spatial)
-    assert found == pytest.approx(drawn, rel=0.01)
-
-
-def test_points_of_a_region_agree_with_the_disc_and_a_long_region_gains():
-    step = 500.0
-    axis = np.arange(-10_000, 10_001, step)
-    x, y = (part.ravel() for part in np.meshgrid(axis, axis))
-    inside = np.hypot(x, y) <= 10_000
-    disc = np.column_stack([x[inside], y[inside]])
-    found = mean_correlation_of_points(disc, EXPONENTIAL, cell_m=step)
-    area = inside.sum() * step**2
-    assert found == pytest.approx(mean_correlation_of_disc(area, EXPONENTIAL), rel=0.01)
-    strip = np.column_stack([np.arange(len(disc)) * step, np.zeros(len(disc))])
-    assert mean_correlation_of_points(strip, EXPONENTIAL, cell_m=step) < found
 
 
 def test_the_province_error_does_not_shrink_with_the_root_of_the_pixels():
     members = np.random.default_rng(1).normal(50, 0.8, 30)
     area, sd = 7e11, 15.0
+    residuals = Variogram(0.0, sd**2, 2000.0, "exponential", 0)
     errors = {}
     for pixel in (100.0, 400.0, 900.0, 10_000.0):
-        variance = model_variance(
-            members, residual_sd=sd, spatial=EXPONENTIAL, area_m2=area, pixel_m2=pixel
-        )
+        variance = model_variance(members, residuals, area_m2=area, pixel_m2=pixel)
         errors[pixel] = variance.se
         naive = sd / math.sqrt(area / pixel)
         assert variance.se > 100 * naive
@@ -89,20 +42,22 @@ def test_the_province_error_does_not_shrink_with_the_root_of_the_pixels():
 
 def test_the_parameter_error_is_what_remains_however_large_the_region():
     members = np.random.default_rng(1).normal(50, 0.8, 30)
+    residuals = Variogram(0.0, 225.0, 6000.0, "spherical", 0)
     se = [
-        model_variance(
-            members, residual_sd=15, spatial=SPHERICAL, area_m2=area, pixel_m2=400
-        ).se
+        model_variance(members, residuals, area_m2=area, pixel_m2=400).se
         for area in (1e6, 1e8, 1e10, 1e12, 1e14)
     ]
     assert se == sorted(se, reverse=True)
     assert se[-1] == pytest.approx(math.sqrt(member_variance(members)), rel=1e-3)
 
 
-def test_only_the_nugget_averages_over_pixels():
-    assert residual_variance_of_mean(3, 0.2, pixels=10) == pytest.approx(9 * 0.2)
-    found = residual_variance_of_mean(3, 0.2, pixels=10, nugget_share=0.4)
-    assert found == pytest.approx(9 * (0.6 * 0.2 + 0.04))
+def test_the_shape_given_replaces_the_disc():
+    residuals = Variogram(0.0, 4.0, 2000.0, "exponential", 0)
+    found = model_variance(
+        [1.0, 2.0], residuals, area_m2=1e8, pixel_m2=400, mean_correlation=0.1
+    )
+    assert found.residuals == pytest.approx(0.4)
+    assert found.parameters == pytest.approx(0.5)
 
 
 def test_clusters_of_methodology_d4():
@@ -139,8 +94,6 @@ def test_member_variance_is_the_gradient_form_for_a_linear_model():
     [
         pytest.param(member_variance, ([4.0],), id="one member"),
         pytest.param(cluster_mean, ([4.0], [2.0]), id="one track"),
-        pytest.param(ResidualCorrelation, ("spherical", 0.0), id="no range"),
-        pytest.param(ResidualCorrelation, ("spherical", 9.0, 1.5), id="nugget"),
     ],
 )
 def test_what_has_no_variance_is_refused(function, arguments):
@@ -148,9 +101,10 @@ def test_what_has_no_variance_is_refused(function, arguments):
         function(*arguments)
 
 
-def test_a_region_without_points_is_refused():
-    with pytest.raises(TableError):
-        mean_correlation_of_points(np.empty((0, 2)), EXPONENTIAL, cell_m=10.0)
+def test_a_region_smaller_than_a_pixel_is_refused():
+    residuals = Variogram(0.0, 1.0, 100.0, "exponential", 0)
+    with pytest.raises(TableError, match="pixel"):
+        model_variance([1.0, 2.0], residuals, area_m2=10.0, pixel_m2=400.0)
 
 
 def test_a_paired_sample_gains_from_its_covariance():

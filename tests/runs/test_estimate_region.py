@@ -14,66 +14,14 @@ import shapely
 from click.testing import CliRunner
 
 from qhsink.cli import cli
-from qhsink.config import load_settings
 from qhsink.domain.errors import BadInput, RegionError, SourceError, TableError
 from qhsink.grid import qinghai_albers
 from qhsink.imagery.composite import Flag
 from qhsink.regions.database import load_database
-from qhsink.steps.monitor import run_monitor
-from qhsink.steps.request import RunRequest
 
 pytestmark = pytest.mark.xdist_group("runs")
 
 COUNTY, WETLAND = "632324", "eling-zhaling"
-
-
-@pytest.fixture(scope="module")
-def run(archive, coarse_config, tmp_path_factory):
-    """The folder of a finished run of two regions, not to be changed."""
-    folder = tmp_path_factory.mktemp("assisted")
-    request = RunRequest(
-        month="2025-08",
-        regions=(COUNTY, WETLAND),
-        source=str(archive),
-        config=str(coarse_config),
-        out=str(folder / "out"),
-    )
-    run_monitor(request, load_settings(store=folder / "store"))
-    return folder / "out"
-
-
-@pytest.fixture(scope="module")
-def plots(archive, project_folder):
-    """Sixty random plots per region, read off the truth with a known error."""
-    database = load_database(project_folder / "aoi" / "qinghai.gpkg")
-    crs = qinghai_albers()
-    rng = np.random.default_rng(11)
-    rows = []
-    for region in (COUNTY, WETLAND):
-        shape = database.geometry(region, crs)
-        left, bottom, right, top = shape.bounds
-        x, y = rng.uniform(left, right, 900), rng.uniform(bottom, top, 900)
-        kept = shapely.contains_xy(shape, x, y)
-        x, y = x[kept][:60], y[kept][:60]
-        truth = archive.parent / "truth" / region / "fvc_peak.tif"
-        with rasterio.open(truth) as file:
-            stored = np.array([v[0] for v in file.sample(zip(x, y, strict=True))])
-            value = stored * file.scales[0] + file.offsets[0]
-        to_lonlat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
-        lon, lat = to_lonlat.transform(x, y)
-        rows.append(
-            pd.DataFrame(
-                {
-                    "id": [f"{region}-{k:02d}" for k in range(60)],
-                    "lon": lon,
-                    "lat": lat,
-                    "stratum": region,
-                    "inclusion_prob": 0.001,
-                    "reference": np.clip(value, 0.0, 1.0),
-                }
-            )
-        )
-    return pd.concat(rows, ignore_index=True)
 
 
 def ask(run, frame, folder, *options, regions=(COUNTY,)):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qhsink.cli.estimate_more import change, model_based, small_area
+from qhsink.cli.estimate_model import model
+from qhsink.cli.estimate_more import change, small_area
 from qhsink.cli.estimate_region import region
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def estimate() -> None:
 estimate.add_command(region)
 estimate.add_command(small_area)
 estimate.add_command(change)
-estimate.add_command(model_based)
+estimate.add_command(model)
 
 
 @estimate.command()

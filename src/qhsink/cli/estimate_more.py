@@ -1,7 +1,6 @@
-"""``qhsink estimate small-area | change | model``: tables in, numbers out.
+"""``qhsink estimate small-area | change``: tables in, numbers out.
 
-Estimators that a verifier recomputes without imagery: small areas, change between two
-dates, model-based and hybrid variance. Nothing is computed here.
+Estimators that a verifier recomputes without imagery. Nothing is computed here.
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ def small_area(
             },
         },
     )
-    _tell(rows, ("domain", "method", "n", "mean", "root_mse"), json_path)
+    tell(rows, ("domain", "method", "n", "mean", "root_mse"), json_path)
 
 
 def _domain_means(path: Path, domain: str, names: Sequence[str]) -> dict[str, Floats]:
@@ -168,13 +167,14 @@ def change(
         "covariance": found.covariance,
         "df": df,
         "confidence": confidence,
-        "ci": _limits(found.value, found.se, quantile),
+        "ci": limits(found.value, found.se, quantile),
     }
     write_json(json_path, row)
-    _tell([row], ("method", "value", "se", "covariance"), json_path)
+    tell([row], ("method", "value", "se", "covariance"), json_path)
 
 
-def _limits(value: float, se: float, quantile: float | None) -> list[float] | None:
+def limits(value: float, se: float, quantile: float | None) -> list[float] | None:
+    """Return value ∓ quantile se; None where no degree of freedom is left."""
     if quantile is None:
         return None
     return [value - quantile * se, value + quantile * se]
@@ -212,106 +212,7 @@ def _member_change(members: Path, ensembles: str | None) -> tuple[Any, float]:
     return member_change(totals[0], totals[1]), float(len(frame) - 1)
 
 
-@click.command("model")
-@click.option(
-    "--members",
-    required=True,
-    type=FILE,
-    help="CSV mean: a region's mean by ensemble member; or, for clusters, "
-    "member,cluster,total,size.",
-)
-@click.option("--area-ha", type=float, help="Area of the region [ha].")
-@click.option("--pixel-m", type=float, help="Edge of a pixel [m].")
-@click.option("--residual-sd", type=float, help="Of out-of-fold residuals.")
-@click.option("--range-m", type=float, help="Range of the residual variogram [m].")
-@click.option("--nugget-share", type=float, default=0.0, show_default=True)
-@click.option(
-    "--variogram",
-    type=click.Choice(["exponential", "spherical"]),
-    default="exponential",
-    show_default=True,
-)
-@_CONFIDENCE
-@_JSON
-def model_based(
-    members: Path,
-    area_ha: float | None,
-    pixel_m: float | None,
-    residual_sd: float | None,
-    range_m: float | None,
-    nugget_share: float,
-    variogram: Any,
-    confidence: float,
-    json_path: Path | None,
-) -> None:
-    """Model-based mean, residuals correlated; hybrid where members come by cluster."""
-    import numpy as np
-
-    from qhsink.cli.csv_files import read_csv, write_json
-    from qhsink.estimation import model_based as models
-    from qhsink.estimation.intervals import critical_value
-    from qhsink.estimation.schema import numbers, require_columns
-
-    frame = read_csv(members)
-    if "cluster" in frame.columns:
-        value, parts, count = _hybrid(frame, str(members))
-        mode = "hybrid"
-    else:
-        if not (area_ha and pixel_m and residual_sd and range_m):
-            raise click.UsageError(
-                "a wall-to-wall mean needs --area-ha, --pixel-m, --residual-sd and "
-                "--range-m: residuals are correlated, RMSE/sqrt(N) is not their error"
-            )
-        frame = require_columns(frame, ("mean",), table=str(members))
-        means = numbers(frame, "mean", table=str(members))
-        parts = models.model_variance(
-            means,
-            residual_sd=residual_sd,
-            spatial=models.ResidualCorrelation(variogram, range_m, nugget_share),
-            area_m2=area_ha * 1e4,
-            pixel_m2=pixel_m**2,
-        )
-        value, count, mode = float(np.mean(means)), len(means), "model"
-    quantile = critical_value(confidence, df=count - 1.0)
-    row = {
-        "mode": mode,
-        "mean": value,
-        "se_mean": parts.se,
-        "variance": asdict(parts),
-        "df": count - 1.0,
-        "confidence": confidence,
-        "ci_mean": _limits(value, parts.se, quantile),
-    }
-    write_json(json_path, row)
-    _tell([row], ("mode", "mean", "se_mean"), json_path)
-
-
-def _hybrid(frame: Any, table: str) -> tuple[float, Any, int]:
-    import numpy as np
-
-    from qhsink.domain.errors import TableError
-    from qhsink.estimation.model_based import hybrid_variance
-    from qhsink.estimation.schema import labels, numbers, require_columns
-
-    frame = require_columns(frame, ("member", "cluster", "total", "size"), table=table)
-    member, m = np.unique(labels(frame, "member", table=table), return_inverse=True)
-    cluster, c = np.unique(labels(frame, "cluster", table=table), return_inverse=True)
-    if len(frame) != len(member) * len(cluster):
-        raise TableError(
-            f"{table}: {len(frame)} rows for {len(member)} members and "
-            f"{len(cluster)} clusters",
-            expected="one row for every member and cluster",
-            remedy="Complete the table.",
-        )
-    totals = np.zeros((len(member), len(cluster)))
-    sizes = np.zeros(len(cluster))
-    totals[m, c] = numbers(frame, "total", table=table)
-    sizes[c] = numbers(frame, "size", table=table)
-    value, parts = hybrid_variance(totals, sizes)
-    return value, parts, len(member)
-
-
-def _tell(
+def tell(
     rows: Sequence[Mapping[str, Any]], names: Sequence[str], json_path: Path | None
 ) -> None:
     """Print the columns ``names`` of ``rows``, unless JSON goes to the terminal."""

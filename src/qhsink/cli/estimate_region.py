@@ -86,7 +86,7 @@ def region(
     run, month, source = (options.pop(name) for name in ("run", "month", "source"))
     regions = tuple(dict.fromkeys(options.pop("regions")))
     request = AssistedRequest(
-        run=_run_folder(run, month, source, settings), regions=regions, **options
+        run=run_folder(run, month, source, settings), regions=regions, **options
     )
     result = assisted_estimates(
         request,
@@ -102,9 +102,10 @@ def region(
     return REFUSED if result.refused else 0
 
 
-def _run_folder(
+def run_folder(
     run: Path | None, month: str | None, source: str | None, settings: Settings
 ) -> Path:
+    """Return the run's folder, named itself or by month and source."""
     if run is not None and not (month or source):
         return run
     if run is None and month and source:

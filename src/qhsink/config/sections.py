@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from qhsink.config.corrections import CorrectionConfig, check_corrections
 from qhsink.config.parsing import Section, Share, parse_section, read_toml
+from qhsink.domain.variogram import VariogramKind
 from qhsink.grid import Grid, named_crs
 
 
@@ -121,6 +123,15 @@ class EstimateConfig(Section):
     """Confidence of intervals and verdicts."""
 
 
+class ResidualConfig(Section):
+    """What is assumed of a map's residuals where nothing shows their correlation."""
+
+    correlation: VariogramKind = "exponential"
+    """Form of the correlation."""
+    range_m: Annotated[float, Field(gt=0)] = 5000.0
+    """Its distance constant or range [m]: an assumption, flagged wherever used."""
+
+
 class IndicatorChoice(Section):
     """Which indicators a run reports, in reading order."""
 
@@ -135,13 +146,17 @@ class RunConfig(Section):
     season: SeasonConfig
     masks: MaskConfig
     composite: CompositeConfig
+    corrections: CorrectionConfig = CorrectionConfig()
     offset_guard: OffsetGuardConfig
     regions: RegionRules
     models: ModelChoice
     estimate: EstimateConfig
     indicators: IndicatorChoice
+    residuals: ResidualConfig = ResidualConfig()
 
 
 def load_run_config(path: Path) -> RunConfig:
     """Return the frozen run configuration in ``path``."""
-    return parse_section(RunConfig, read_toml(path), where=path.name)
+    config = parse_section(RunConfig, read_toml(path), where=path.name)
+    check_corrections(config.corrections, where=path.name)
+    return config

@@ -98,6 +98,7 @@ def describe_variogram(variogram: Variogram, *, source: str) -> dict[str, Any]:
     Four significant digits: what can be reproduced where linear algebra rounds
     otherwise.
     """
+    longest = variogram.longest_lag_m
     return {
         "model": variogram.kind,
         "nugget": _short(variogram.nugget),
@@ -106,7 +107,7 @@ def describe_variogram(variogram: Variogram, *, source: str) -> dict[str, Any]:
         "n": variogram.n,
         "n_pairs": variogram.n_pairs,
         "shortest_lag_m": _short(variogram.shortest_lag_m),
-        "longest_lag_m": _short(variogram.longest_lag_m),
+        "longest_lag_m": None if math.isinf(longest) else _short(longest),
         "source": source,
     }
 
@@ -138,5 +139,5 @@ def variogram_from(table: Mapping[str, Any]) -> Variogram:
         n_pairs=int(table["n_pairs"]),
         n=int(table["n"]),
         shortest_lag_m=float(table["shortest_lag_m"]),
-        longest_lag_m=float(table.get("longest_lag_m", math.inf)),
+        longest_lag_m=float(table.get("longest_lag_m") or math.inf),
     )

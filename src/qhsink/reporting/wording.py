@@ -117,6 +117,17 @@ _FLAGS = {
     "not calibrated": Words(
         "未经本地地面样地校准", "not calibrated with local field plots"
     ),
+    "residual correlation assumed": Words(
+        "残差空间相关为假设值，未经标定", "residual correlation assumed, not measured"
+    ),
+    "residual range not reached": Words(
+        "残差变程超出样地间距，误差可能偏小",
+        "residuals are correlated further than the plots reach: the error may be too "
+        "small",
+    ),
+    "map differs from plots": Words(
+        "地图与样地存在系统偏差，本值未校正", "map and plots differ; not corrected here"
+    ),
     "indicative boundary": Words(
         "边界为示意，非官方界线", "indicative boundary, not the official one"
     ),

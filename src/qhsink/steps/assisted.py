@@ -144,7 +144,7 @@ def assisted_estimates(
         When run, regions, plots or options cannot be used.
     """
     run = open_run(request.run)
-    indicator = _map_indicator(request.indicator, settings)
+    indicator = map_indicator(request.indicator, settings)
     kind = MAP_INDICATORS[indicator.id]
     period = run.period(kind)
     admit(indicator, period=period, available=("fvc_map",))
@@ -174,7 +174,14 @@ def assisted_estimates(
     return AssistedResult(run, period, tuple(estimates), refused)
 
 
-def _map_indicator(name: str, settings: Settings) -> Indicator:
+def map_indicator(name: str, settings: Settings) -> Indicator:
+    """Return an indicator that is a mean of a map.
+
+    Raises
+    ------
+    BadInput
+        When it is none.
+    """
     if name not in MAP_INDICATORS:
         raise BadInput(
             f"--indicator {name!r}",

@@ -15,22 +15,21 @@ from qhsink.domain.errors import ConfigError, Refusal
 from qhsink.domain.estimate import Estimate, Target, Verdict
 from qhsink.domain.indicator import Indicator
 from qhsink.domain.region import Region
-from qhsink.estimation.ledger import (
-    COLUMNS,
-    RegionSums,
-    mean_and_model_se,
-    sum_region,
-)
+from qhsink.estimation.ledger import COLUMNS, RegionSums, sum_region
 from qhsink.indicators.definitions import admit
 from qhsink.indicators.interval import student_interval
 from qhsink.indicators.verdict import judge
 from qhsink.reporting.record import ReportRow
 from qhsink.steps.plan import MAP_INDICATORS, Kind, RunPlan
+from qhsink.steps.residuals import (
+    Cells,
+    Residuals,
+    modelled_mean,
+    region_cells,
+    residuals_without_plots,
+)
 from qhsink.steps.tiles import TileOutcome, read_ledger
 from qhsink.store import Store
-
-MODEL_ONLY = "not calibrated"
-"""Flag of an interval that holds the model's parameter error and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,22 @@ class Ledger:
     """Ledger rows by composite."""
     failed: Mapping[Kind, Mapping[str, str]]
     """Tile name to error, by composite."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """What every row of the report rests on."""
+
+    plan: RunPlan
+    ledger: Ledger
+    residuals: Residuals
+    cells: dict[str, Cells]
+    """Shapes of regions, kept from one indicator to the next."""
+
+    def shape(self, region_id: str) -> Cells:
+        if region_id not in self.cells:
+            self.cells[region_id] = region_cells(self.plan.leaves, region_id)
+        return self.cells[region_id]
 
 
 def gather_ledger(plan: RunPlan, outcomes: Sequence[TileOutcome]) -> Ledger:
@@ -75,12 +90,14 @@ def report_rows(
     settings = plan.setup.settings
     indicators = load_indicators(settings.project)
     targets = load_targets(settings.project)
+    residuals = residuals_without_plots(plan.setup.config, settings)
+    basis = _Basis(plan, ledger, residuals, {})
     rows = []
     for name in plan.setup.config.indicators.report:
         indicator = _known(indicators, name)
         for region in plan.regions:
             tiles = region_tiles[region.id]
-            rows.append(_row(plan, ledger, region, indicator, targets, tiles))
+            rows.append(_row(basis, region, indicator, targets, tiles))
     return tuple(rows)
 
 
@@ -95,8 +112,7 @@ def _known(indicators: Mapping[str, Indicator], name: str) -> Indicator:
 
 
 def _row(
-    plan: RunPlan,
-    ledger: Ledger,
+    basis: _Basis,
     region: Region,
     indicator: Indicator,
     targets: Sequence[Target],
@@ -106,10 +122,9 @@ def _row(
     verdict: Verdict | None = None
     refusal: str | None = None
     try:
-        estimate = _estimate(plan, ledger, region, indicator, tiles)
-        verdict = verdict_on(
-            estimate, year=plan.setup.month.start.year, targets=targets
-        )
+        estimate = _estimate(basis, region, indicator, tiles)
+        year = basis.plan.setup.month.start.year
+        verdict = verdict_on(estimate, year=year, targets=targets)
     except Refusal as error:
         refusal = str(error)
     return ReportRow(
@@ -124,12 +139,9 @@ def _row(
 
 
 def _estimate(
-    plan: RunPlan,
-    ledger: Ledger,
-    region: Region,
-    indicator: Indicator,
-    tiles: Collection[str],
+    basis: _Basis, region: Region, indicator: Indicator, tiles: Collection[str]
 ) -> Estimate:
+    plan, ledger = basis.plan, basis.ledger
     kind = MAP_INDICATORS.get(indicator.id, "month")
     available = ("fvc_map",) if indicator.id in MAP_INDICATORS else ()
     if kind == "peak" and plan.setup.peak is None:
@@ -144,7 +156,13 @@ def _estimate(
     _require_pixels(plan, ledger, region, kind, tiles)
     sums = sum_region(ledger.rows[kind], plan.leaves.members[region.id])
     _require_valid_share(plan, region, sums)
-    value, se, df = mean_and_model_se(sums)
+    mean = modelled_mean(
+        sums,
+        basis.residuals,
+        basis.shape(region.id),
+        pixel_m2=plan.grid.pixel_area_ha * 1e4,
+    )
+    value, se, df = mean.value, mean.variance.se, mean.df
     confidence = plan.setup.config.estimate.confidence
     low, high = student_interval(value, se, df, confidence, bounds=(0.0, 1.0))
     return Estimate(
@@ -158,12 +176,12 @@ def _estimate(
         high=high,
         confidence=confidence,
         unit=indicator.unit,
-        mode="model",
+        mode="model-based",
         n=0,
         area_ha=sums.land_ha + sums.unobserved_ha,
         valid_share=sums.valid_share,
         provenance="simulated" if plan.simulated else "observed",
-        flags=(MODEL_ONLY,),
+        flags=basis.residuals.flags,
         outside_share=sums.outside_share,
     )
 

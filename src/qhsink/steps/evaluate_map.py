@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhsink.estimation.ledger import RegionSums, mean_and_model_se
-from qhsink.estimation.model_based import ResidualCorrelation, model_variance
-from qhsink.steps.estimates import MODEL_ONLY
 from qhsink.steps.evaluate_places import Size, TrialSpec
 from qhsink.steps.evaluate_result import COVER, Result
 from qhsink.steps.evaluate_world import Site
+from qhsink.steps.residuals import NOT_CALIBRATED
 from qhsink.twin.campaign import Floats
 
 
@@ -45,14 +44,19 @@ def from_map(site: Site, trial: TrialSpec, rmse: float) -> Iterator[Result]:
         if row.estimate is None:
             yield dataclasses.replace(plain, refusal=row.refusal or "refused")
             continue
+        value, se, df = mean_and_model_se(sums)
+        yield dataclasses.replace(
+            plain, value=value, se=se, df=df, flags=(NOT_CALIBRATED,)
+        )
         yield dataclasses.replace(
             plain,
+            mode="model + correlated residuals",
             value=row.estimate.value,
             se=row.estimate.se,
             df=row.estimate.df,
             flags=row.estimate.flags,
         )
-        yield from _other_map_modes(plain, sums, trial, rmse)
+        yield _naive(plain, sums, trial, rmse)
 
 
 def is_land(inside: NDArray[np.bool_], whole: bool, trial: TrialSpec) -> bool:
@@ -62,30 +66,12 @@ def is_land(inside: NDArray[np.bool_], whole: bool, trial: TrialSpec) -> bool:
     return bool(inside.sum() >= (2 if whole else least))
 
 
-def _other_map_modes(
-    plain: Result, sums: RegionSums, trial: TrialSpec, rmse: float
-) -> Iterator[Result]:
-    value, _, df = mean_and_model_se(sums)
+def _naive(plain: Result, sums: RegionSums, trial: TrialSpec, rmse: float) -> Result:
     pixel_ha = trial.pixel_size_m**2 / 10_000.0
-    spread = model_variance(
-        sums.member_means,
-        residual_sd=rmse,
-        spatial=ResidualCorrelation("exponential", trial.correlation_range_m),
-        area_m2=sums.land_ha * 10_000.0,
-        pixel_m2=trial.pixel_size_m**2,
-    )
-    yield dataclasses.replace(
-        plain,
-        mode="model + correlated residuals",
-        value=value,
-        se=spread.se,
-        df=df,
-        flags=(MODEL_ONLY,),
-    )
-    yield dataclasses.replace(
+    return dataclasses.replace(
         plain,
         mode="naive: pixel mean, RMSE/√N",
-        value=value,
+        value=mean_and_model_se(sums)[0],
         se=rmse / math.sqrt(sums.land_ha / pixel_ha),
         df=math.inf,
         flags=(),
@@ -107,11 +93,9 @@ def map_of_all(
     )
     true = float(np.concatenate([s.cover for s in sites]).mean())
     value, se, df = mean_and_model_se(sums)
-    plain = Result(
-        "all", "all", COVER, "model", 0, true, value, se, df, flags=(MODEL_ONLY,)
+    yield Result(
+        "all", "all", COVER, "model", 0, true, value, se, df, flags=(NOT_CALIBRATED,)
     )
-    yield plain
-    # One disc of the whole area would understate what lies in three places.
-    yield from (
-        row for row in _other_map_modes(plain, sums, trial, rmse) if "naive" in row.mode
+    yield _naive(
+        Result("all", "all", COVER, "", 0, true, 0.0, 0.0, 0.0), sums, trial, rmse
     )
