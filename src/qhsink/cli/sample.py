@@ -201,8 +201,9 @@ def check(
 
     from qhsink.cli.csv_files import write_json
     from qhsink.estimation.returned import check_returned
+    from qhsink.steps.plot_files import read_plots
 
-    sent, came = _read(design_path), _read(returned_path)
+    sent, came = read_plots(design_path), read_plots(returned_path)
     findings = check_returned(sent, came, tolerance_m=tolerance_m)
     hint = _datum_hint(sent, came, tolerance_m)
     for finding in findings:
@@ -223,24 +224,6 @@ def check(
     )
     if findings:
         context.exit(2)
-
-
-def _read(path: Path) -> Any:
-    """Return a CSV, or a vector file with its points as lon and lat, as text."""
-    import pandas as pd
-
-    from qhsink.cli.csv_files import read_csv
-
-    if path.suffix.lower() == ".csv":
-        return read_csv(path)
-    from qhsink.regions.vector_file import read_vector
-
-    found = read_vector(path)
-    degrees = found.frame.set_crs(found.crs, allow_override=True).to_crs("EPSG:4326")
-    table = pd.DataFrame(degrees.drop(columns="geometry"))
-    # Where a point was dragged in a GIS, the attribute still holds the old place.
-    table["lon"], table["lat"] = degrees.geometry.x, degrees.geometry.y
-    return table.fillna("").astype(str)
 
 
 def _datum_hint(sent: Any, came: Any, tolerance_m: float) -> str | None:
