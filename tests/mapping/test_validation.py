@@ -90,3 +90,12 @@ def test_tied_predictions_and_few_samples_still_give_a_rule():
     assert len(rule.residual_sd) == len(rule.factor) == len(rule.edges) + 1
     held = np.abs(observed - mean) <= rule.half_width(mean, np.zeros(85))
     assert held.mean() >= 0.9
+
+
+def test_half_widths_of_a_map_keep_its_single_precision():
+    rule = fit_interval(*heteroscedastic(5))
+    mean, spread = np.array([0.1, 0.5]), np.array([0.02, 0.04])
+    wide = rule.half_width(mean, spread)
+    single = rule.half_width(mean.astype(np.float32), spread.astype(np.float32))
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, wide, rtol=1e-6)

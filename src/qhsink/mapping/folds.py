@@ -29,6 +29,8 @@ CUTS = 100
 """Numbers of clusters that ``knndm`` tries, at most (as CAST)."""
 NO_CLUSTERING = 0.05
 """p-value from which training points count as not clustered (as CAST)."""
+EXACT_TEST = 400
+"""Points up to which that test is exact."""
 CLASSES = 15
 """Distance classes of a variogram."""
 
@@ -167,7 +169,7 @@ def knndm(
         )
     alone = np.asarray(KDTree(train).query(train, k=2)[0])[:, 1]
     to_map = np.asarray(KDTree(train).query(prediction)[0])
-    if ks_2samp(alone, to_map, alternative="greater").pvalue >= NO_CLUSTERING:
+    if _as_far_alone(alone, to_map):
         places = np.random.default_rng(seed).permutation(len(train))
         chosen, count = places.astype(np.int64) % folds, None
     else:
@@ -177,6 +179,15 @@ def knndm(
     between = distance_between(train, chosen)
     gap = float(wasserstein_distance(between, to_map))
     return NearestNeighbourFolds(chosen, count, gap, alone, between, to_map)
+
+
+def _as_far_alone(alone: Doubles, to_map: Doubles) -> bool:
+    """Return whether training points are no nearer to each other than the map is."""
+    # The exact distribution cannot be computed for many points and is not needed.
+    many = max(len(alone), len(to_map)) > EXACT_TEST
+    method: Literal["asymp", "exact"] = "asymp" if many else "exact"
+    test = ks_2samp(alone, to_map, alternative="greater", method=method)
+    return bool(test.pvalue >= NO_CLUSTERING)
 
 
 def distance_between(points: Doubles, folds: Ints) -> Doubles:

@@ -1,0 +1,240 @@
+"""The evidence in a card, in words: scores, folds, errors by tenth, intervals.
+
+Part of ``qhsink.mapping.card.text``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from qhsink.mapping.baselines import TREES
+from qhsink.mapping.comparison import ENSEMBLE
+
+WANTED_GAP, WANTED_RATIO = 0.01, 20
+"""What a model that ships must keep to: R2 below the best, and speed per member."""
+LEAST_COVERED, MOST_COVERED = 0.85, 0.95
+"""Coverage of a 90 % interval that goes without remark."""
+LEAST_IN_TENTH = 30
+"""Samples in a tenth whose coverage is worth a remark."""
+OLD_TITLES = {"clusters": "spectral clusters"}
+REMARKS = {
+    "clusters": "harder",
+    "random": "only to show how much it flatters",
+}
+
+
+def grouping(science: Mapping[str, Any]) -> str:
+    """Return what is held out together in the folds that decide."""
+    return str(science.get("grouping", "runs of rows"))
+
+
+def section_results(
+    science: Mapping[str, Any], cost: Mapping[str, float]
+) -> Iterator[str]:
+    """Yield scores of all models compared, and what follows for this one."""
+    yield "## Cross-validation"
+    yield ""
+    for kind in ("runs", "clusters"):
+        part = science["validation"][kind]
+        folds = part.get("folds", science["recipe"]["folds"])
+        yield f"{folds} folds over {part['groups']} {_title(science, kind)}:"
+        yield ""
+        yield from markdown_table(
+            ("model", "R²", "RMSE", "bias", "slope", "CCC", "CPU ms per Mpx"),
+            [
+                (name, *_scores(row), f"{cost[name]:,.0f}" if name in cost else "-")
+                for name, row in part["models"].items()
+            ],
+        )
+        yield ""
+    yield (
+        "R² is 1 - SSE/SST; bias is predicted minus observed; slope is of observed on "
+        "predicted. All members count in the ensemble's time, which excludes making "
+        "features; time was measured once and differs by machine."
+    )
+    yield ""
+    yield from _against_rivals(science, cost)
+
+
+def _against_rivals(
+    science: Mapping[str, Any], cost: Mapping[str, float]
+) -> Iterator[str]:
+    r2 = {
+        name: row["r2"] for name, row in science["validation"]["runs"]["models"].items()
+    }
+    best = max(r2, key=lambda name: r2[name])
+    tree = max((n for n in TREES if n in r2), key=lambda name: r2[name], default=None)
+    if tree is None:
+        return
+    gap = r2[best] - r2[ENSEMBLE]
+    ratio = cost[tree] * science["recipe"]["members"] / cost[ENSEMBLE]
+    yield (
+        f"Of the best model ({best}) the R² of this one is {gap:.3f} short: "
+        f"{_kept(gap <= WANTED_GAP)} (at most {WANTED_GAP} is asked). One member "
+        f"predicts {ratio:,.0f} times as fast as the best tree ensemble ({tree}): "
+        f"{_kept(ratio >= WANTED_RATIO)} (at least {WANTED_RATIO} is asked)."
+    )
+    yield ""
+
+
+def _kept(whether: bool) -> str:
+    return "kept" if whether else "**not kept**"
+
+
+def section_folds(science: Mapping[str, Any]) -> Iterator[str]:
+    """Yield this model's scores by kind of folds, and where it saturates."""
+    yield "## By what is held out"
+    yield ""
+    yield from markdown_table(
+        ("held out together", "folds", "R²", "RMSE", "bias", "slope", "CCC"),
+        [
+            (
+                _remarked(science, kind),
+                str(part.get("folds", science["recipe"]["folds"])),
+                *_scores(part["models"][ENSEMBLE]),
+            )
+            for kind, part in science["validation"].items()
+        ],
+    )
+    yield ""
+    if "saturation" in science:
+        yield _saturation(science["saturation"])
+        yield ""
+
+
+def _saturation(found: Mapping[str, float | None]) -> str:
+    texts = []
+    for key, other in (("observed", "predicted"), ("predicted", "observed")):
+        value = found[key]
+        end = "found at no value" if value is None else f"above {value:.4g}"
+        texts.append(f"{other} no longer rises with {key}: {end}")
+    return (
+        f"**Saturation.** {texts[0].capitalize()}; {texts[1]} (knee of a line "
+        "that rises and then is level, out of fold)."
+    )
+
+
+def section_errors(science: Mapping[str, Any]) -> Iterator[str]:
+    """Yield bias, error and coverage by tenth of observed and predicted value."""
+    part = science["validation"]["runs"]
+    for key, word in (("by_observed", "observed"), ("by_predicted", "predicted")):
+        yield f"## Error by tenth of {word} value"
+        yield ""
+        yield from markdown_table(
+            ("from", "to", "n", "bias", "RMSE", "coverage of the 90 % interval"),
+            [
+                (
+                    f"{row['low']:.3f}",
+                    f"{row['high']:.3f}",
+                    str(row["count"]),
+                    f"{row['bias']:+.3f}",
+                    f"{row['rmse']:.3f}",
+                    f"{row['coverage']:.3f}",
+                )
+                for row in part[key]
+            ],
+        )
+        yield ""
+
+
+def section_interval(science: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how the prediction interval is made, what it holds, and where it fails."""
+    part, interval = science["validation"]["runs"], science["interval"]
+    yield "## Prediction interval"
+    yield ""
+    yield (
+        f"The {interval['confidence']:.0%} prediction interval of one sample is the "
+        "mean ± factor √(member spread² + residual sd²), factor (conformal) and "
+        "residual sd taken from the bin of predicted value in `card.json`. "
+        f"The members alone (mean spread {part['member_spread']:.3f}) are far "
+        "narrower: they speak of the mean of many pixels, not of one plot."
+    )
+    yield ""
+    yield from markdown_table(
+        ("held out together", "calibrated on other folds", "as shipped"),
+        [
+            (
+                _remarked(science, kind),
+                f"{found['interval_coverage']:.1%}",
+                f"{found['shipped_coverage']:.1%}"
+                if "shipped_coverage" in found
+                else "-",
+            )
+            for kind, found in science["validation"].items()
+        ],
+    )
+    yield ""
+    yield "Where it does not hold 85 to 95 %:"
+    yield ""
+    yield from _uncovered(science)
+    yield ""
+    yield "![Observed against predicted, and residuals](validation.png)"
+    yield ""
+
+
+def _uncovered(science: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each kind of folds and each tenth with another coverage."""
+    found = []
+    for kind, part in science["validation"].items():
+        title = _title(science, kind)
+        found += [
+            f"* {title}, all samples: {part[key]:.1%}"
+            for key in ("interval_coverage", "shipped_coverage")
+            if key in part and not _covered(part[key])
+        ]
+        found += _uncovered_tenths(part["by_predicted"], f"{title}, predicted")
+    main = science["validation"]["runs"]["by_observed"]
+    of_observed = _uncovered_tenths(main, f"{_title(science, 'runs')}, observed")
+    yield from found or ["* by kind of folds and by tenth of predicted value: nowhere"]
+    yield from of_observed
+    if of_observed:
+        yield ""
+        yield (
+            "By tenth of *observed* value no interval around a prediction can keep to "
+            "its level: what is extreme in its tenth lies on one side."
+        )
+
+
+def _uncovered_tenths(rows: list[Mapping[str, Any]], title: str) -> list[str]:
+    if any(row["count"] < LEAST_IN_TENTH for row in rows):
+        return [f"* {title}: tenths of {rows[-1]['count']} samples are too few to tell"]
+    return [
+        f"* {title} {row['low']:.3f} to {row['high']:.3f}: {row['coverage']:.1%}"
+        for row in rows
+        if not _covered(row["coverage"])
+    ]
+
+
+def _covered(share: float) -> bool:
+    return LEAST_COVERED <= share <= MOST_COVERED
+
+
+def _title(science: Mapping[str, Any], kind: str) -> str:
+    if kind == "runs":
+        return grouping(science)
+    part = science["validation"][kind]
+    return str(part.get("title", OLD_TITLES.get(kind, kind)))
+
+
+def _remarked(science: Mapping[str, Any], kind: str) -> str:
+    remark = f" ({REMARKS[kind]})" if kind in REMARKS else ""
+    return _title(science, kind) + remark
+
+
+def _scores(row: Mapping[str, float]) -> tuple[str, ...]:
+    return (
+        f"{row['r2']:.3f}",
+        f"{row['rmse']:.4f}",
+        f"{row['bias']:+.4f}",
+        f"{row['slope']:.3f}",
+        f"{row['ccc']:.3f}",
+    )
+
+
+def markdown_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'|'.join('---' for _ in head)}|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"

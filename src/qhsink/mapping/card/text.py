@@ -1,0 +1,139 @@
+"""A card in words: Markdown made of its plain values.
+
+What the values are is decided in ``qhsink.mapping.card.describe``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from qhsink.mapping.card.results import (
+    grouping,
+    markdown_table,
+    section_errors,
+    section_folds,
+    section_interval,
+    section_results,
+)
+
+
+def render_card(card: Mapping[str, Any]) -> str:
+    """Return the card as Markdown for people."""
+    science, run = card["science"], card["run"]
+    return "\n".join(
+        [
+            f"# {card['id']}",
+            "",
+            science["definition"]["en"],
+            "",
+            science["definition"]["zh"],
+            "",
+            f"**Domain.** {science['domain']}",
+            "",
+            *_section_data(science),
+            *_section_method(science),
+            *section_results(science, run["cpu_ms_per_mpx"]),
+            *section_folds(science),
+            *section_errors(science),
+            *section_interval(science),
+            *_section_area(science),
+            *_section_reproduce(card),
+        ]
+    )
+
+
+def _section_data(science: Mapping[str, Any]) -> Iterator[str]:
+    source = science["source"]
+    yield "## Data"
+    yield ""
+    yield f"{source['title']}. {source['citation']}"
+    yield ""
+    yield f"* Licence: {source['licence']}"
+    yield f"* Rows used: {science['samples']} ({source['rows']})"
+    yield f"* SHA-256 of the table: `{source['sha256']}`"
+    yield f"* Why this definition: {science['definition']['evidence']}"
+    for doubt in source.get("doubts", ()):
+        yield f"* **Doubtful:** {doubt}"
+    yield ""
+
+
+def _section_method(science: Mapping[str, Any]) -> Iterator[str]:
+    recipe = science["recipe"]
+    hidden = " and ".join(str(width) for width in recipe["hidden"])
+    yield "## Features"
+    yield ""
+    yield from markdown_table(
+        ("name", "formula", "unit", "source"),
+        [tuple(feature.values()) for feature in science["features"]],
+    )
+    yield ""
+    yield "## Method"
+    yield ""
+    yield (
+        f"{recipe['members']} perceptrons with hidden layers of {hidden} rectified "
+        f"units, each fitted on its own bootstrap sample of groups (Adam, rate "
+        f"{recipe['rate']}, L2 penalty {recipe['penalty']}, batches of "
+        f"{recipe['batch']}, {recipe['epochs']} passes, seed {recipe['seed']}). The "
+        "estimate is their mean; their spread is the model's parameter error."
+    )
+    if science.get("smearing"):
+        factors = science["smearing"]
+        yield (
+            "They learn log(1 + value). Each is turned back with its own smearing "
+            f"factor (Duan 1983), {min(factors):.3f} to {max(factors):.3f}, so that "
+            "means and totals are not too low."
+        )
+    yield ""
+    yield f"**Folds.** {science['fold_rule']}"
+    yield ""
+    yield (
+        f"**What the folds do not guard against.** {science['fold_limits']} The "
+        "correlation of the target from one row to the next is "
+        f"{science['row_autocorrelation']:+.3f}."
+    )
+    yield ""
+
+
+def _section_area(science: Mapping[str, Any]) -> Iterator[str]:
+    area = science.get("applicability")
+    if area is None:
+        return
+    weights = ", ".join(
+        f"{name} {share:.3f}" for name, share in area["weights"].items()
+    )
+    yield "## Area of applicability"
+    yield ""
+    yield (
+        "Dissimilarity index after Meyer and Pebesma 2021: distance to the nearest "
+        "training sample in standardised features, weighted by permutation importance "
+        f"({weights}; shares of one), over the mean distance between samples. "
+        f"A pixel at or below {area['threshold']:.4f} is inside: upper quartile plus "
+        "1.5 interquartile ranges of the samples' own dissimilarity to other folds "
+        f"({grouping(science)}), which {area['training_inside']:.1%} of them meet. "
+        "Inside, the scores above may be expected to hold for what the samples stand "
+        "for; outside nothing is known. It compares spectra, not places: being inside "
+        "does not make a pixel of another region part of the domain."
+    )
+    yield ""
+
+
+def _section_reproduce(card: Mapping[str, Any]) -> Iterator[str]:
+    science, run = card["science"], card["run"]
+    versions = ", ".join(f"{name} {text}" for name, text in run["versions"].items())
+    yield "## Make it again"
+    yield ""
+    yield f"    {run['command']}"
+    yield ""
+    yield (
+        "Seeded and single-threaded. In the same environment the same digest comes "
+        "out; elsewhere, where linear algebra rounds differently, predictions agree "
+        f"within {science['tolerance']:g} (a test retrains and compares)."
+    )
+    yield ""
+    yield f"* Made with: {versions}"
+    covered = "weights and"
+    if "applicability" in science:
+        covered = "weights, area of applicability and"
+    yield f"* Digest ({covered} scientific part of `card.json`): `{card['digest']}`"
+    yield ""
