@@ -101,6 +101,10 @@ def test_landsat_is_scaled_on_the_server_and_keeps_its_flags(number):
     ) in text
     flags = f'Image.select(["QA_PIXEL"], Image.load("{image_id}"))'
     assert f"Image.unmask({flags}, false, Image.constant(1))" in text
+    # Bits 1 to 6 are the six bands, bit 11 ground hidden by relief.
+    saturation = f'Image.select(["QA_RADSAT"], Image.load("{image_id}"))'
+    flaws = f"Image.bitwiseAnd({saturation}, Image.constant({2**11 + 2**7 - 2}))"
+    assert f"Image.eq({flaws}, Image.constant(0)))" in text
 
 
 def test_clear_sentinel_2_is_joined_to_its_score_by_index_and_masked_at_the_threshold():

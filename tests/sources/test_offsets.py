@@ -393,7 +393,8 @@ def test_real_item(shared_dir, name, expected, nir_key):
 
     files, kind, _ = resolve_bands(doc)
 
-    assert [f.band for f in files] == [*BANDS, "mask"]
+    radsat = {"qa_radsat", "QA_RADSAT"} & set(doc["assets"])
+    assert [f.band for f in files] == [*BANDS, "mask", *(["radsat"] if radsat else [])]
     assert {(f.scale, f.offset) for f in files[:6]} == {expected}
     assert {f.nodata for f in files[:6]} == {0}
     assert files[3].href == doc["assets"][nir_key]["href"]

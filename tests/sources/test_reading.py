@@ -25,6 +25,7 @@ from qhsink.imagery.masking import NODATA, MaskRules, classify_observations
 from qhsink.sources.rasters import bounded_gdal, read_numbers
 from qhsink.sources.reading import read_window, scene_levels
 from qhsink.sources.stac import pin_scenes
+from tests.sources.conftest import write_tiff
 
 EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)
 RULES = MaskRules((4, 5, 6), 6, (0, 1, 2, 3, 4, 5), 7, 0.0, 0.4, 0.11, 20.0)
@@ -264,6 +265,34 @@ def test_mixed_sensors_are_refused(tmp_path, write_item, utm):
         read_window([scene, other], utm)
 
 
+@pytest.mark.parametrize(
+    ("flags", "kept"),
+    [(0, True), (1, True), (1 << 3, False), (1 << 8, True), (1 << 11, False)],
+    ids=["none", "coastal-band", "red", "cirrus-band", "ground-hidden-by-relief"],
+)
+def test_a_landsat_pixel_with_a_saturated_band_has_no_reflectance(
+    tmp_path, write_item, utm, flags, kept
+):
+    write_item("a", fill=9000)
+    scene = pin(tmp_path)[0]
+    numbers = np.zeros(utm.shape, np.uint16)
+    numbers[5, 6] = flags
+    path = tmp_path / "radsat.tif"
+    write_tiff(path, numbers, transform=utm.transform, crs=str(utm.crs), nodata=None)
+    radsat = BandFile("radsat", str(path), 1.0, 0.0, 0)
+    landsat = replace(scene, mask_kind="qa_pixel", files=(*scene.files, radsat))
+
+    stack = read_window([landsat], utm)
+
+    layers = stack.reflectance[0]
+    assert bool((layers[:, 5, 6] != NODATA).all()) is kept
+    assert kept or (layers[:, 5, 6] == NODATA).all()
+    layers = layers.copy()
+    layers[:, 5, 6] = 0
+    assert (layers != NODATA).all()
+    np.testing.assert_array_equal(stack.mask, read_window([scene], utm).mask)
+
+
 def test_gdals_cache_is_bounded():
     with bounded_gdal():
         assert rasterio._env.get_gdal_config("GDAL_CACHEMAX") == 64
@@ -289,8 +318,9 @@ def test_levels_tell_a_shifted_scene_from_the_others(tmp_path, write_item, utm):
 
 LANDSAT = {
     # Counted with rasterio alone (test_counts_by_rasterio_alone): QA_PIXEL without
-    # bits 0 to 5, reflectance within 0..1 in all six bands.
-    "LC08_L2SP_008059_20191201_20200825_02_T1": (21_334, 85, 262_144 - 81_507),
+    # bits 0 to 5, reflectance within 0..1 in all six bands. One cloudy pixel of the
+    # first is saturated in bands 2 to 5 (QA_RADSAT 30) and has no reflectance.
+    "LC08_L2SP_008059_20191201_20200825_02_T1": (21_334, 85, 262_144 - 81_507 - 1),
     "LC08_L2SP_017036_20130419_20200913_02_T2": (0, 0, 262_144 - 86_129),
 }
 
@@ -353,7 +383,10 @@ def test_counts_by_rasterio_alone(shared_dir, item_id):
         clear &= (value != 0) & (value * 0.0000275 - 0.2 >= 0.0)
         clear &= value * 0.0000275 - 0.2 <= 1.0
     water = clear & (qa & 0b10000000 != 0)
-    counts = (int(clear.sum()), int(water.sum()), int((qa & 1 == 0).sum()))
+    flaws = sum(1 << (band - 1) for band in range(2, 8)) + (1 << 11)
+    seen = (qa & 1 == 0) & (numbers("QA_RADSAT") & flaws == 0)
+    assert not (clear & ~seen).any()
+    counts = (int(clear.sum()), int(water.sum()), int(seen.sum()))
     assert counts == LANDSAT[item_id]
 
 

@@ -109,7 +109,7 @@ def _read_lines(scene: Scene, archive: Archive) -> list[str]:
             corner = (raster.width - edge) // 2, (raster.height - edge) // 2
             numbers = raster.read(1, window=Window(*corner, edge, edge))
     except TransferFault as fault:
-        raise unread(scene, file, str(fault)) from fault
+        raise unread(scene.item_id, file, str(fault)) from fault
     took = time.perf_counter() - began
     seen = numbers[numbers != file.nodata]
     where = host_of(file.href) if is_remote(file.href) else "this disk"

@@ -11,7 +11,7 @@ from pydantic import Field
 from qhsink.config.parsing import Section, parse_section, read_toml
 from qhsink.domain.errors import ConfigError
 
-READS = "reads"
+READS, LAYERS = "reads", "layers"
 """The table of ``config/sources.toml`` that is no source."""
 
 
@@ -49,6 +49,34 @@ class SourceConfig(Section):
     """Earth Engine: Cloud Score+ ``cs_cdf`` below which a pixel is cloud; 0: unused."""
     note: str = ""
     """What a user should know."""
+
+
+class LayerAssets(Section):
+    """How one collection holds a layer."""
+
+    assets: dict[str, tuple[str, ...]]
+    """Asset names of each band, in order of preference."""
+    scale: float = 1.0
+    """Units per number of the file."""
+    offset: float = 0.0
+    """Value at number zero, in the layer's unit."""
+    nodata: int
+    """Number that means nothing is known there."""
+    status: str
+    """``tested`` on a real item, or ``unverified``: from documentation alone."""
+
+
+class LayerConfig(Section):
+    """A layer that is no reflectance: heights, backscatter, land cover."""
+
+    unit: str
+    """Unit of its values; ``1`` for linear power, ``class`` for classes."""
+    held_by: str
+    """Sources that hold it, in words."""
+    source: str
+    """Producer and edition."""
+    collections: dict[str, LayerAssets]
+    """Collections that hold it, by id."""
 
 
 class ReadConfig(Section):
@@ -125,7 +153,16 @@ def load_sources(project: Path) -> dict[str, SourceConfig]:
     return {
         name: parse_section(SourceConfig, entry, where=f"sources.toml [{name}]")
         for name, entry in table.items()
-        if name != READS
+        if name not in (READS, LAYERS)
+    }
+
+
+def load_layers(project: Path) -> dict[str, LayerConfig]:
+    """Return the layers of ``[layers]`` in ``config/sources.toml`` by name."""
+    table = read_toml(project / "config" / "sources.toml").get(LAYERS, {})
+    return {
+        name: parse_section(LayerConfig, entry, where=f"sources.toml [{LAYERS}.{name}]")
+        for name, entry in table.items()
     }
 
 

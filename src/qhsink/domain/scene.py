@@ -21,7 +21,7 @@ class BandFile:
     """One file of one scene and the rule that turns its numbers to reflectance."""
 
     band: str
-    """One of ``BANDS`` or ``mask``."""
+    """One of ``BANDS``, ``mask`` or, for Landsat, ``radsat``."""
     href: str
     """Where the file is: a path or URL, unsigned."""
     scale: float
@@ -60,7 +60,7 @@ class Scene:
     mask_kind: MaskKind
     """Which rule reads the ``mask`` band."""
     files: tuple[BandFile, ...]
-    """Reflectance bands and the mask."""
+    """Reflectance bands, the mask and, where a Landsat item has it, QA_RADSAT."""
     offset_rule: str
     """The rule that chose scale and offset, in words."""
     simulated: bool

@@ -11,6 +11,7 @@ import ee
 from qhsink.domain.scene import BANDS
 from qhsink.sources.earthengine_products import (
     CLOUD_SCORE,
+    RADSAT_FLAWS,
     SCORE_BAND,
     ImageProduct,
     ImageRef,
@@ -58,12 +59,23 @@ def pinned_window(ref: ImageRef) -> ee.Image:
         score = ee.Image.load(f"{CLOUD_SCORE}/{ref.index}").select(SCORE_BAND)
         mask = with_cloud_score(mask, score, ref.score)
     return (
-        scaled_reflectance(image, product)
+        unsaturated(scaled_reflectance(image, product), image, product)
         .unmask(NOTHING, False)
         .toInt16()
         .addBands(mask.unmask(product.mask_fill, False).toUint16())
         .rename([*BANDS, "mask"])
     )
+
+
+def unsaturated(
+    reflectance: ee.Image, image: ee.Image, product: ImageProduct
+) -> ee.Image:
+    """Return reflectance masked where a band was saturated or the ground hidden."""
+    if not product.saturation:
+        return reflectance
+    flaws = image.select(product.saturation).bitwiseAnd(RADSAT_FLAWS)
+    kept: ee.Image = reflectance.updateMask(flaws.eq(0))
+    return kept
 
 
 def scaled_reflectance(image: ee.Image, product: ImageProduct) -> ee.Image:

@@ -19,6 +19,11 @@ SCHEME = "earthengine:"
 CLOUD_SCORE = "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED"
 """Cloud Score+ (Pasquarella et al. 2023, CVPRW); same ``system:index`` as S2."""
 
+RADSAT_FLAWS = 0b1000_0111_1110
+"""QA_RADSAT bits of OLI bands 2 to 7 (1 to 6) and of ground hidden by relief (11):
+Landsat 8-9 Collection 2 level 2 guide, LSDS-1619; they are those that the
+``classification:bitfields`` of a real item of Planetary Computer states."""
+
 SCORE_BAND = "cs_cdf"
 """The score as a share of the pixel's own past: steadier than ``cs``."""
 
@@ -53,6 +58,8 @@ class ImageProduct:
     """Why this scale and offset, for provenance."""
     scored: bool = False
     """Whether Cloud Score+ exists for it."""
+    saturation: str = ""
+    """Band of saturation flags (QA_RADSAT); empty where there is none."""
 
 
 _SENTINEL2 = ImageProduct(
@@ -86,6 +93,7 @@ def _landsat(number: int) -> ImageProduct:
         cloud="CLOUD_COVER",
         tile=("WRS_PATH", "WRS_ROW"),
         rule="Collection 2 level 2: DN * 0.0000275 - 0.2, by definition of the product",
+        saturation="QA_RADSAT",
     )
 
 

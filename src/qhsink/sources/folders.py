@@ -246,6 +246,9 @@ def _landsat(path: Path) -> dict[str, Any]:
             "raster:bands": [stated],
         }
     item["assets"]["QA_PIXEL"] = {"href": _beside(path, f"{name}_QA_PIXEL.TIF")}
+    saturation = path.parent / f"{name}_QA_RADSAT.TIF"
+    if saturation.is_file():
+        item["assets"]["QA_RADSAT"] = {"href": str(saturation)}
     return item
 
 

@@ -18,6 +18,10 @@ from qhsink.sources.transfer import Budget, Transfer, TransferFault, is_remote
 progress = logging.getLogger("qhsink.progress")
 
 
+NOT_NEEDED = ("radsat",)
+"""Bands without which a scene on disk is read all the same; its rule says so."""
+
+
 def locate(
     files: Iterable[BandFile], folder: Path | None, item_id: str
 ) -> tuple[BandFile, ...]:
@@ -59,6 +63,8 @@ def locate(
         else:
             path = folder / unquote(urlparse(entry.href).path)
         if not path.is_file():
+            if entry.band in NOT_NEEDED:
+                continue
             raise SourceError(
                 f"item {item_id}: asset {entry.band} is not at {path}",
                 expected="every band of a static catalogue to be on disk",

@@ -107,17 +107,17 @@ def read_numbers(
             plan = compute_reproject_roi(rio_geobox(source), geobox)
             return _place(source, file, geobox, plan, averaged=averaged)
     except TransferFault as fault:
-        raise unread(scene, file, str(fault)) from fault
+        raise unread(scene.item_id, file, str(fault)) from fault
     except rasterio.errors.RasterioError as error:
         cause = " ".join(str(error.__cause__ or error).split())
-        raise unread(scene, file, cause) from error
+        raise unread(scene.item_id, file, cause) from error
 
 
-def unread(scene: Scene, file: BandFile, cause: str) -> SourceError:
+def unread(item_id: str, file: BandFile, cause: str) -> SourceError:
     """Return the error of a file that cannot be read, with scene, band and host."""
     where = f"host {host_of(file.href)}, " if is_remote(file.href) else ""
     return SourceError(
-        f"scene {scene.item_id}: {file.band} cannot be read from {where}{file.href} "
+        f"scene {item_id}: {file.band} cannot be read from {where}{file.href} "
         f"({cause})",
         expected="a whole raster file",
         remedy="Run again when the source answers, or fetch the file again; a scene "

@@ -29,7 +29,7 @@ from qhsink.imagery.masking import (
     quality_rank,
 )
 from qhsink.imagery.offset_guard import SceneLevel
-from qhsink.sources.earthengine_products import is_on_earthengine
+from qhsink.sources.earthengine_products import RADSAT_FLAWS, is_on_earthengine
 from qhsink.sources.items import BBox, middle, solar_day, touches
 from qhsink.sources.rasters import bounded_gdal, crs_text, read_numbers
 from qhsink.sources.remote import Archive, plain_archive
@@ -247,6 +247,27 @@ def _read_day(
             if numbers is not None:
                 gain, bias = file.scale * SCALE, file.offset * SCALE
                 rescale_into(numbers, take, file.nodata, gain, bias, layer)
+        _drop_saturated(scene, geobox, take, reflectance, archive)
+
+
+def _drop_saturated(
+    scene: Scene,
+    geobox: GeoBox,
+    take: NDArray[np.bool_],
+    reflectance: NDArray[np.int16],
+    archive: Archive | None,
+) -> None:
+    """Leave no reflectance where a Landsat band was saturated or the ground hidden.
+
+    A pixel with one saturated band has no true colour: all six are dropped, so that it
+    is not clear. Snow and cloud are what saturates most; their mask stays.
+    """
+    found = [file for file in scene.files if file.band == "radsat"]
+    if not found:
+        return
+    flags = read_numbers(scene, found[0], geobox, averaged=False, archive=archive)
+    if flags is not None:
+        reflectance[:, take & ((flags & np.uint16(RADSAT_FLAWS)) != 0)] = NODATA
 
 
 def _read_bands(

@@ -17,7 +17,9 @@ from qhsink.config import SourceConfig, load_reads
 from qhsink.domain.errors import SourceError
 from qhsink.domain.period import Period
 from qhsink.domain.scene import Scene
+from qhsink.sources.angles import read_angles
 from qhsink.sources.catalogues import static_items
+from qhsink.sources.facts import read_facts
 from qhsink.sources.items import (
     BBox,
     acquired,
@@ -29,7 +31,7 @@ from qhsink.sources.items import (
     with_alternate,
     with_rewritten,
 )
-from qhsink.sources.offsets import read_facts, resolve_bands
+from qhsink.sources.offsets import resolve_bands
 from qhsink.sources.pinning import locate, stamp_files
 from qhsink.sources.search import api_items
 
@@ -128,7 +130,11 @@ def pin_item(doc: Mapping[str, Any], folder: Path | None) -> Scene:
     """
     try:
         facts = read_facts(doc)
-        files, mask_kind, rule = resolve_bands(doc)
+        stated, mask_kind, rule = resolve_bands(doc)
+        files = locate(stated, folder, facts.item_id)
+        if mask_kind == "qa_pixel":
+            saturation = any(file.band == "radsat" for file in files)
+            rule += "" if saturation else "; no QA_RADSAT: saturation is not known"
         cloud = doc["properties"].get("eo:cloud_cover")
         return Scene(
             item_id=facts.item_id,
@@ -139,9 +145,10 @@ def pin_item(doc: Mapping[str, Any], folder: Path | None) -> Scene:
             cloud_share=None if cloud is None else float(cloud) / 100.0,
             bbox=bounds(doc),
             mask_kind=mask_kind,
-            files=locate(files, folder, facts.item_id),
+            files=files,
             offset_rule=rule,
             simulated=doc["properties"].get("provenance") == "simulated",
+            **read_angles(doc["properties"])._asdict(),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SourceError(
