@@ -17,18 +17,12 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
 
+from flows.faults import is_transient
 from qhsink.config import Settings, load_settings
-from qhsink.domain.errors import StoreFault
 from qhsink.steps import monitor as steps
 from qhsink.steps.publish import Published
 from qhsink.steps.request import RunRequest
 from qhsink.steps.tiles import TileOutcome
-
-
-def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
-    """Retry what the disk or the machine did, never what the input is."""
-    error = state.result(raise_on_failure=False)
-    return isinstance(error, StoreFault | OSError)
 
 
 # The store is the one cache: Prefect's is off.
@@ -37,7 +31,7 @@ def _is_transient(_task: Any, _run: Any, state: Any) -> bool:
     cache_policy=NO_CACHE,
     retries=1,
     retry_delay_seconds=5,
-    retry_condition_fn=_is_transient,
+    retry_condition_fn=is_transient,
 )
 def plan_run(request: dict[str, Any], settings: dict[str, Any]) -> str:
     """Pin regions and scenes; return the plan's digest."""
@@ -49,7 +43,7 @@ def plan_run(request: dict[str, Any], settings: dict[str, Any]) -> str:
     cache_policy=NO_CACHE,
     retries=1,
     retry_delay_seconds=5,
-    retry_condition_fn=_is_transient,
+    retry_condition_fn=is_transient,
 )
 def compute_batch(
     plan: str, tiles: list[tuple[int, int]], settings: dict[str, Any]

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qhsink.cli.train import TABLE, _read_samples, models, train
+from qhsink.cli.models import models
+from qhsink.cli.train import train
 from qhsink.domain.errors import BadInput, ModelError, TableError
 from qhsink.mapping.applicability import fit
 from qhsink.mapping.card import TOLERANCE, interval_rule
@@ -31,6 +32,7 @@ from qhsink.registry import (
 )
 from qhsink.registry.files import digest_of, pack
 from qhsink.registry.folders import _arrays_of, _shape_of
+from qhsink.steps.train_tables import TABLE, TRANSECT_COLUMN, read_samples
 
 SHIPPED = Path(__file__).resolve().parents[1] / "models"
 
@@ -192,7 +194,7 @@ def test_the_shipped_model_knows_where_it_may_be_applied():
     model = load_model(SHIPPED, model_id)
     said = model.card["science"]["applicability"]
     assert said["threshold"] == pytest.approx(model.applicability.threshold, abs=5e-5)
-    samples, _ = _read_samples(SHIPPED / TABLE, shipped=True)
+    samples, _ = read_samples(SHIPPED / TABLE, column=TRANSECT_COLUMN)
     x = feature_matrix(samples.reflectance, model.ensemble.features)
     np.testing.assert_array_equal(x, model.applicability.predictors)
     again = fit(x, weights=model.applicability.weights, folds=None)
@@ -481,6 +483,7 @@ def test_reduced_training_twice_gives_the_same_digest(tmp_path):
         (model_id,) = list_models(out)
         found.append(check_model(out, model_id))
         assert (out / model_id / "validation.png").read_bytes()[:4] == b"\x89PNG"
+        assert "Permutation importance" in (out / model_id / "card.html").read_text()
     assert found[0].digest == found[1].digest
     card = found[0].card
     assert "A user's table" in card["science"]["source"]["title"]
@@ -493,7 +496,7 @@ def test_reduced_training_twice_gives_the_same_digest(tmp_path):
     [
         (lambda t: t.replace("pv,", "cover,", 1), "without column 'pv'"),
         (lambda t: t + "x,1,1,1,1,1\n", "row 262: pv = 'x'; expected a finite"),
-        (lambda t: t + "40,1,1,1,1,1\n", "1 with cover or reflectance outside"),
+        (lambda t: t + "40,1,1,1,1,1\n", "1 with pv outside 0..1 or reflectance"),
         (lambda t: "\n".join(t.splitlines()[:50]), "49 distinct rows"),
         (lambda _: "", "cannot be read"),
     ],
@@ -555,8 +558,8 @@ def test_groups_that_make_no_folds_are_refused(tmp_path, sites, asked, said):
 def test_a_band_is_no_target(tmp_path):
     table = write_table(tmp_path / "plots.csv")
     done = run_train("--table", str(table), "--target", "nir")
-    assert done.exit_code == 2
-    assert "a band that the model reads" in done.output
+    assert isinstance(done.exception, BadInput)
+    assert "a band that the model reads" in str(done.exception)
 
 
 def test_a_group_without_a_table_is_refused():
@@ -566,7 +569,7 @@ def test_a_group_without_a_table_is_refused():
 
 
 def test_the_shipped_table_holds_no_computed_looking_column():
-    _, source = _read_samples(SHIPPED / TABLE, shipped=True)
+    _, source = read_samples(SHIPPED / TABLE, column=TRANSECT_COLUMN)
     assert "doubts" not in source
 
 
@@ -584,7 +587,7 @@ def test_models_can_be_listed_shown_and_checked(saved):
 
 
 def refit_shipped(shipped_card: dict) -> Ensemble:
-    samples, _ = _read_samples(SHIPPED / TABLE, shipped=True)
+    samples, _ = read_samples(SHIPPED / TABLE, column=TRANSECT_COLUMN)
     known = shipped_card["science"]["recipe"]
     names = tuple(entry["name"] for entry in shipped_card["science"]["features"])
     recipe = replace(
@@ -599,7 +602,7 @@ def test_refitting_the_shipped_model_gives_its_predictions(shipped_card):
     (model_id,) = list_models(SHIPPED)
     shipped = load_model(SHIPPED, model_id).ensemble
     again = refit_shipped(shipped_card)
-    samples, _ = _read_samples(SHIPPED / TABLE, shipped=True)
+    samples, _ = read_samples(SHIPPED / TABLE, column=TRANSECT_COLUMN)
     features = feature_matrix(samples.reflectance, shipped.features)
     gap = predict_members(again, features).mean(1) - predict_members(
         shipped, features
@@ -617,7 +620,7 @@ def test_retraining_in_full_gives_the_shipped_digest_or_its_predictions(
     (again,) = list_models(tmp_path)
     (shipped,) = list_models(SHIPPED)
     if again != shipped:
-        samples, _ = _read_samples(SHIPPED / TABLE, shipped=True)
+        samples, _ = read_samples(SHIPPED / TABLE, column=TRANSECT_COLUMN)
         one, two = (
             load_model(folder, name).ensemble
             for folder, name in ((SHIPPED, shipped), (tmp_path, again))

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from flows import monitor as flow_module
+from flows.faults import is_transient
 from qhsink.domain.errors import ConfigError, StoreFault
 
 pytestmark = [pytest.mark.flow, pytest.mark.xdist_group("prefect")]
@@ -40,4 +41,4 @@ def test_last_means_the_month_before_in_qinghai(monkeypatch, scheduled, month):
 )
 def test_only_passing_faults_are_tried_again(error, again):
     state = SimpleNamespace(result=lambda **_: error)
-    assert flow_module._is_transient(None, None, state) is again
+    assert is_transient(None, None, state) is again

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from qhsink.cli.train import models
+from qhsink.cli.models import models
 from qhsink.domain.errors import ModelError
 from qhsink.mapping.side_by_side import comparable, compare_cards, prediction_gap
 from qhsink.registry import Model, list_models, load_model, save_model

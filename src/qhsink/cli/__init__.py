@@ -21,7 +21,7 @@ COMMANDS = {
     "aoi": "qhsink.cli.aoi:aoi",
     "twin": "qhsink.cli.twin:twin",
     "train": "qhsink.cli.train:train",
-    "models": "qhsink.cli.train:models",
+    "models": "qhsink.cli.models:models",
     "sample": "qhsink.cli.sample:sample",
     "estimate": "qhsink.cli.estimate:estimate",
     "indicators": "qhsink.cli.indicators:indicators",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qhsink.cli.evaluate import evaluate
+from qhsink.cli.twin_plots import plots
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -29,6 +30,7 @@ def twin() -> None:
 
 
 twin.add_command(evaluate)
+twin.add_command(plots)
 
 
 @twin.command()

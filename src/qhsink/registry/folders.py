@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,11 @@ class Model:
     applicability: Applicability | None = None
     """Where the model may be applied; None when its folder does not say."""
 
+    @property
+    def simulated(self) -> bool:
+        """Whether it learnt from simulated data: then its maps are simulated too."""
+        return bool(self.card["science"].get("provenance") == "simulated")
+
 
 def save_model(
     folder: Path,
@@ -67,6 +72,7 @@ def save_model(
     *,
     applicability: Applicability | None = None,
     pictures: Mapping[str, bytes] | None = None,
+    pages: Callable[[Mapping[str, Any]], Mapping[str, bytes]] | None = None,
 ) -> str:
     """Write a model below ``folder`` and return its id.
 
@@ -85,6 +91,8 @@ def save_model(
         Where the model may be applied.
     pictures : mapping of str to bytes, optional
         Further files, by name, that the card shows.
+    pages : callable, optional
+        Told the full card, with id and digest; returns further files by name.
 
     Raises
     ------
@@ -114,7 +122,8 @@ def save_model(
         text = json.dumps(full, indent=1, ensure_ascii=False)
         (aside / CARD).write_text(text + "\n", encoding="utf-8")
         (aside / CARD_TEXT).write_text(render_card(full), encoding="utf-8")
-        for name, content in (pictures or {}).items():
+        further = {**(pictures or {}), **(pages(full) if pages else {})}
+        for name, content in further.items():
             (aside / name).write_bytes(content)
         aside.rename(folder / model_id)
     finally:

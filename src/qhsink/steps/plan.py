@@ -30,7 +30,9 @@ from qhsink.regions.database import RegionDatabase, load_database, load_leaves
 from qhsink.regions.overlay import Leaves, cut_by, overlay
 from qhsink.regions.user import read_user_regions
 from qhsink.sources.stac import pin
+from qhsink.steps.map_indicators import TARGET_INDICATORS
 from qhsink.steps.request import RunRequest, Setup, set_up
+from qhsink.steps.run_models import learnt_from_simulated
 
 Kind = Literal["month", "peak"]
 
@@ -76,14 +78,18 @@ class RunPlan:
 
     @property
     def simulated(self) -> bool:
-        """Whether any scene is simulated."""
-        return any(scene.simulated for scene in self.scenes)
+        """Whether any scene is simulated, or what a model of the run learnt from."""
+        return any(scene.simulated for scene in self.scenes) or learnt_from_simulated(
+            self.setup.config, self.setup.settings
+        )
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """The composites this run makes: those that a reported indicator needs."""
         report = self.setup.config.indicators.report
         needed = {MAP_INDICATORS[name] for name in report if name in MAP_INDICATORS}
+        if any(name in TARGET_INDICATORS for name in report):
+            needed.add("peak")
         kinds: tuple[Kind, ...] = ("month", "peak") if self.setup.peak else ("month",)
         return tuple(kind for kind in kinds if kind in needed)
 

@@ -66,6 +66,49 @@ def read_plots(path: Path) -> pd.DataFrame:
     return _text_cells(_with_places(path, frame))
 
 
+def write_plots(table: pd.DataFrame, path: Path) -> None:
+    """Write a table of plots as CSV, Parquet or GeoPackage, by the file's suffix.
+
+    Raises
+    ------
+    TableError
+        When the suffix is another, or the file cannot be written.
+    """
+    writers = {".csv": _write_csv, ".parquet": _write_parquet, ".gpkg": _write_points}
+    writer = writers.get(path.suffix.lower())
+    if writer is None:
+        raise TableError(
+            f"{path.name}: kind of file {path.suffix or '(no suffix)'}",
+            expected=", ".join(writers),
+            remedy="Name the file so.",
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer(table, path)
+    except (OSError, RuntimeError) as error:
+        raise TableError(
+            f"{path} cannot be written ({error})",
+            expected="a place that can be written",
+            remedy="Choose another.",
+        ) from error
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False)
+
+
+def _write_parquet(table: pd.DataFrame, path: Path) -> None:
+    table.to_parquet(path, index=False)
+
+
+def _write_points(table: pd.DataFrame, path: Path) -> None:
+    import geopandas as gpd  # noqa: PLC0415 - as above
+
+    places = gpd.points_from_xy(table["lon"], table["lat"], crs="EPSG:4326")
+    rest = table.drop(columns=list(_PLACES))
+    gpd.GeoDataFrame(rest, geometry=places).to_file(path, driver="GPKG")
+
+
 def _parse(path: Path, encoding: str) -> pd.DataFrame:
     try:
         frame = pd.read_csv(

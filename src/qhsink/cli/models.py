@@ -1,0 +1,104 @@
+"""``qhsink models``: look at the regressors in models/, verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from qhsink.registry import Model
+
+
+@click.group()
+def models() -> None:
+    """List, show and verify the regressors in models/."""
+
+
+_folder = click.option(
+    "--models-dir", type=click.Path(path_type=Path), help="Default: models/."
+)
+
+
+@models.command("list")
+@_folder
+def list_command(models_dir: Path | None) -> None:
+    """List every model, verified, with its scores."""
+    from qhsink.registry import list_models, load_model
+
+    folder = models_dir or _models_dir()
+    for model_id in list_models(folder):
+        _show_line(load_model(folder, model_id))
+
+
+@models.command("show")
+@click.argument("model_id", metavar="ID")
+@_folder
+def show_command(model_id: str, models_dir: Path | None) -> None:
+    """Print the card of a model."""
+    from qhsink.mapping.card import render_card
+    from qhsink.registry import check_model
+
+    click.echo(render_card(check_model(models_dir or _models_dir(), model_id).card))
+
+
+@models.command("check")
+@click.argument("model_id", metavar="ID")
+@_folder
+def check_command(model_id: str, models_dir: Path | None) -> None:
+    """Verify digest and card of a model, without training."""
+    from qhsink.registry import check_model
+
+    show_checked(check_model(models_dir or _models_dir(), model_id))
+
+
+@models.command("compare")
+@click.argument("first_id", metavar="A")
+@click.argument("second_id", metavar="B")
+@_folder
+def compare_command(first_id: str, second_id: str, models_dir: Path | None) -> None:
+    """Set two models of one target side by side; * marks what differs."""
+    from qhsink.mapping.side_by_side import comparable, compare_cards, prediction_gap
+    from qhsink.registry import load_model
+
+    folder = models_dir or _models_dir()
+    first, second = (load_model(folder, name) for name in (first_id, second_id))
+    one, other = first.card["science"], second.card["science"]
+    click.echo(f"  {'':38s} {first.id:30s} {second.id}")
+    for line in compare_cards(one, other):
+        mark = "*" if line.differs else " "
+        click.echo(f"{mark} {line.name:38s} {line.first:30s} {line.second}")
+    if not comparable(one, other):
+        click.echo(
+            "The scores are of other samples or other folds: they do not say which "
+            "of the two is better."
+        )
+    area = first.applicability or second.applicability
+    if area is not None and first.ensemble.features == second.ensemble.features:
+        gap = prediction_gap(first.ensemble, second.ensemble, area.predictors)
+        click.echo(
+            f"B - A on {gap.count} training samples: mean {gap.mean:+.4f}, "
+            f"RMS {gap.rms:.4f}, at most {gap.most:.4f}"
+        )
+
+
+def _models_dir() -> Path:
+    from qhsink.config import project_dir
+
+    return project_dir() / "models"
+
+
+def _show_line(model: Model) -> None:
+    from qhsink.mapping.training import ENSEMBLE
+
+    row = model.card["science"]["validation"]["runs"]["models"][ENSEMBLE]
+    click.echo(
+        f"{model.id}  {model.ensemble.members} members  "
+        f"R2 {row['r2']:.3f}  RMSE {row['rmse']:.4f}"
+    )
+
+
+def show_checked(model: Model) -> None:
+    """Say that a model is whole."""
+    click.echo(f"{model.id}: whole; digest {model.digest}")
