@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhsink.domain.scene import BANDS
+from qhsink.imagery.corrections import Correction
 from qhsink.imagery.kernels import median_lanes, peak_dates, sorting_network
 from qhsink.imagery.masking import NODATA
 
@@ -42,6 +43,8 @@ class Composite:
     """Clear dates, shape (y, x); 255 means 255 or more."""
     flags: NDArray[np.uint8]
     """Bits of ``Flag``, shape (y, x)."""
+    corrections: tuple[Correction, ...] = ()
+    """What was done to the reflectance it was chosen from, day by day."""
 
 
 def median_composite(

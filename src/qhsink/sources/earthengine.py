@@ -23,6 +23,7 @@ from qhsink.domain.errors import SourceError
 from qhsink.domain.period import Period
 from qhsink.domain.scene import BANDS, Scene
 from qhsink.imagery.masking import NEVER, quality_rank
+from qhsink.sources.angles import read_angles
 from qhsink.sources.earthengine_expressions import pinned_window
 from qhsink.sources.earthengine_products import (
     CLOUD_SCORE,
@@ -142,6 +143,7 @@ def _pin(
             files=ref.files(),
             offset_rule=product.rule + _score_note(score, scored=scored),
             simulated=properties.get("provenance") == "simulated",
+            **read_angles(properties)._asdict(),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SourceError(

@@ -1,4 +1,4 @@
-"""Pinned scenes to one composite of a window: read, mask, choose.
+"""Pinned scenes to one composite of a window: read, mask, correct, choose.
 
 Any lattice will do: a tile of the grid, or the surroundings of a plot. How an
 artifact is stored belongs to ``rasters``, what is made of a composite to ``tiles``.
@@ -9,18 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from odc.geo.geobox import GeoBox
 
-from qhsink.config import RunConfig
+from qhsink.config import CompositeConfig, RunConfig
+from qhsink.config.corrections import CorrectionConfig
 from qhsink.domain.scene import Scene, scene_to_json
 from qhsink.grid import Grid
 from qhsink.imagery.composite import Composite, median_composite, peak_composite
-from qhsink.imagery.masking import MaskRules, classify_observations
-from qhsink.sources.reading import read_window
+from qhsink.imagery.masking import MaskRules, Observations, classify_observations
+from qhsink.sources.reading import WindowStack, read_window
 from qhsink.sources.remote import Archive
+from qhsink.steps.correcting import correct_stack, dem_path
 from qhsink.steps.rasters import nothing_seen
 from qhsink.store import Key, code_version, make_key
 
@@ -32,13 +35,16 @@ def composite_key(
     pinned = json.dumps([scene_token(s) for s in scenes], sort_keys=True)
     return make_key(
         "composite",
-        code=code_version("qhsink.imagery", "qhsink.sources", "qhsink.grid"),
+        code=code_version(
+            "qhsink.imagery", "qhsink.sources", "qhsink.grid", "qhsink.steps.correcting"
+        ),
         params={
             "grid": grid.token(),
             "tile": tile,
             "kind": kind,
             "masks": config.masks.model_dump(mode="json"),
             "composite": config.composite.model_dump(mode="json"),
+            "corrections": corrections_token(config.corrections),
         },
         inputs={"scenes": hashlib.sha256(pinned.encode()).hexdigest()},
     )
@@ -61,6 +67,21 @@ def scene_token(scene: Scene) -> dict[str, Any]:
     return token
 
 
+def corrections_token(asked: CorrectionConfig) -> dict[str, Any]:
+    """Return what the corrections asked for contribute to a content key.
+
+    Heights are their file's path, size and time; a file that is not there fails when
+    it is read.
+    """
+    token = asked.in_use()
+    if "terrain" in token:
+        path = dem_path(asked)
+        stat = path.stat() if path.is_file() else None
+        size = [stat.st_size, stat.st_mtime_ns] if stat else []
+        token["dem"] = [path.as_posix(), *size]
+    return token
+
+
 def make_composite(
     scenes: Sequence[Scene],
     geobox: GeoBox,
@@ -78,7 +99,7 @@ def make_composite(
     geobox : GeoBox
         Lattice of shape (y, x); its pixel size [m] is what masks are grown by.
     config : RunConfig
-        Masks and composite of the run.
+        Masks, corrections and composite of the run.
     kind : {"month", "peak"}
         Median of the clear dates, or the date at the peak of growth.
     archive : Archive, optional
@@ -91,10 +112,16 @@ def make_composite(
     """
     if not scenes:
         return nothing_seen(geobox)
-    choice = config.composite
     stack = read_window(scenes, geobox, archive)
     rules = MaskRules(**config.masks.model_dump(), pixel_size_m=_pixel_size(geobox))
     seen = classify_observations(stack.reflectance, stack.mask, stack.mask_kind, rules)
+    stack, notes = correct_stack(stack, seen, scenes, geobox, config.corrections)
+    return replace(_choose(stack, seen, config.composite, kind), corrections=notes)
+
+
+def _choose(
+    stack: WindowStack, seen: Observations, choice: CompositeConfig, kind: str
+) -> Composite:
     if kind == "peak":
         return peak_composite(
             stack.reflectance,

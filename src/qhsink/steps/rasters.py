@@ -5,8 +5,9 @@ The composite is a working file (tiled, zstd); the maps are COGs as published.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from odc.geo.geobox import GeoBox
 
 from qhsink.domain.scene import BANDS
 from qhsink.imagery.composite import Composite, Flag
+from qhsink.imagery.corrections import Correction
 from qhsink.mapping.ensemble import Prediction
 from qhsink.reporting.cog import write_cog
 from qhsink.store import Artifact
@@ -51,7 +53,7 @@ def nothing_seen(geobox: GeoBox) -> Composite:
 def write_composite(
     composite: Composite, folder: Path, *, geobox: GeoBox, block: int
 ) -> None:
-    """Write reflectance and quality of a composite into ``folder``."""
+    """Write reflectance, quality and corrections of a composite into ``folder``."""
     _write_raster(
         folder / "reflectance.tif",
         composite.reflectance,
@@ -68,6 +70,9 @@ def write_composite(
         names=("n_clear", "flags"),
         block=block,
     )
+    notes = [asdict(entry) for entry in composite.corrections]
+    text = json.dumps(notes, indent=1, ensure_ascii=False)
+    (folder / "corrections.json").write_text(text, encoding="utf-8")
 
 
 def read_composite(artifact: Artifact) -> Composite:
@@ -76,7 +81,13 @@ def read_composite(artifact: Artifact) -> Composite:
         reflectance = file.read()
     with rasterio.open(artifact.path("quality.tif")) as file:
         n_clear, flags = file.read()
-    return Composite(reflectance=reflectance, n_clear=n_clear, flags=flags)
+    notes = json.loads(artifact.path("corrections.json").read_text("utf-8"))
+    return Composite(
+        reflectance=reflectance,
+        n_clear=n_clear,
+        flags=flags,
+        corrections=tuple(Correction(**entry) for entry in notes),
+    )
 
 
 def write_maps(
