@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from qhsink.twin.emulator import canopy_reflectance, load_emulator
+from qhsink.twin.ground_light import view_of
 from qhsink.twin.leaves import lai_of_cover, leaf_cover
 from qhsink.twin.scene_class import (
     SCL_BARE,
@@ -22,7 +23,7 @@ from qhsink.twin.scene_class import (
     noise_level,
 )
 from qhsink.twin.scenes import lights
-from qhsink.twin.sensor import expose, view_of
+from qhsink.twin.sensor import expose
 from qhsink.twin.sky import Light
 from qhsink.twin.spectra import CENTRES_UM, sky_share
 from qhsink.twin.state import canopy_on

@@ -35,7 +35,13 @@ from qhsink.twin.classes import (
     WATER,
 )
 from qhsink.twin.ground import ground_on
-from qhsink.twin.noise import fractal_noise, gradient_noise, random_pair, ridged_noise
+from qhsink.twin.noise import (
+    fill_noise,
+    fill_ridges,
+    fractal_noise,
+    gradient_noise,
+    random_pair,
+)
 from qhsink.twin.spec import load_spec
 from qhsink.twin.vegetation import VIGOUR
 from qhsink.twin.world import World
@@ -270,7 +276,19 @@ def test_variation_within_a_class_shows_in_its_cover(twin_spec):
 def test_noise_is_bounded_everywhere(x, y, seed):
     assert abs(gradient_noise(x, y, seed)) <= 1.6
     assert abs(fractal_noise(x, y, 9_000.0, 5, 0.5, seed)) < 4.0
-    assert 0.0 <= ridged_noise(x, y, 9_000.0, 5, seed) <= 1.0
+    ridge, room = np.empty(1), np.empty((4, 1))
+    fill_ridges(np.array([x]), np.array([y]), 9_000.0, 5, seed, room, ridge)
+    assert 0.0 <= ridge[0] <= 1.0
+
+
+@given(place, place, st.floats(0.001, 3.0), st.integers(0, 2**31))
+@settings(max_examples=50, deadline=None)
+def test_noise_along_a_row_is_the_noise_of_each_place(x, y, step, seed):
+    row_x, row_y = x + step * np.arange(40), np.full(40, y)
+    found = np.empty(40)
+    fill_noise(row_x, row_y, seed, found)
+    alone = [gradient_noise(*at, seed) for at in zip(row_x, row_y, strict=True)]
+    assert found.tolist() == alone
 
 
 @given(place, place)

@@ -6,10 +6,8 @@ blurs. Events, seasons and dates are not known here.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
-import numpy as np
 from numba import njit
 
 from qhsink.twin.classes import (
@@ -31,27 +29,8 @@ from qhsink.twin.classes import (
     TEMPERATE_STEPPE,
     WATER,
 )
-from qhsink.twin.disturbance import EventGrid, event_at
-from qhsink.twin.noise import fractal_noise, random_pair, smoothstep, table_value
-from qhsink.twin.phenology import rain_anomaly
-from qhsink.twin.terrain import relief
-from qhsink.twin.vegetation import (
-    AGE,
-    CROWN,
-    CROWN_LAI,
-    HEALTHY,
-    HERB,
-    RAIN,
-    SCATTER,
-    SHRUBS,
-    VIGOUR,
-    WET,
-    split_cover,
-)
+from qhsink.twin.noise import smoothstep
 
-RANGE_CELL = 1.60
-"""Lattice edge of the within-type noise over its stated range: a test of the variogram
-holds it."""
 ROCK_ABOVE, SNOW_ABOVE = 110.0, 620.0
 """Rock and ice begin so far above the limit of closed vegetation [m]."""
 STEADY = (MEADOW, STEPPE)
@@ -98,7 +77,7 @@ def _grass_cover(moisture: float) -> float:
 
 
 @njit(nogil=True, cache=True)
-def _bare(
+def bare(
     shore: int,
     above: float,
     steep: float,
@@ -120,7 +99,7 @@ def _bare(
 
 
 @njit(nogil=True, cache=True)
-def _wood(
+def wood(
     below: float,
     height: float,
     steep: float,
@@ -145,7 +124,7 @@ def _wood(
 
 
 @njit(nogil=True, cache=True)
-def _open_land(  # noqa: PLR0913, PLR0917 - compiled code takes numbers
+def open_land(  # noqa: PLR0913, PLR0917 - compiled code takes numbers
     shore: int,
     height: float,
     steep: float,
@@ -170,7 +149,7 @@ def _open_land(  # noqa: PLR0913, PLR0917 - compiled code takes numbers
 
 
 @njit(nogil=True, cache=True)
-def _healthy_cover(kind: int, moisture: float) -> float:  # noqa: PLR0911 - a rule a line
+def healthy_cover(kind: int, moisture: float) -> float:  # noqa: PLR0911 - a rule a line
     """Return a mean year's green cover at the peak far below the limit, undegraded."""
     if kind in FOREST:
         return 0.62 if kind == JUNIPER else 0.86
@@ -188,7 +167,7 @@ def _healthy_cover(kind: int, moisture: float) -> float:  # noqa: PLR0911 - a ru
 
 
 @njit(nogil=True, cache=True)
-def _thinned(kind: int, degraded: float) -> float:
+def thinned(kind: int, degraded: float) -> float:
     """Return the share of cover that slow degradation leaves; black soil is its end."""
     if kind == BLACK_SOIL:
         return 0.22
@@ -196,7 +175,7 @@ def _thinned(kind: int, degraded: float) -> float:
 
 
 @njit(nogil=True, cache=True)
-def _vary(
+def vary(
     kind: int,
     cover: float,
     vigour: float,
@@ -215,7 +194,7 @@ def _vary(
 
 
 @njit(nogil=True, cache=True)
-def _woods(
+def woods(
     kind: int, patch: float, vigour: float, wide: float
 ) -> tuple[float, float, float]:
     """Return crown cover, shrubs' share of open ground, and the stand's age in 2020."""
@@ -231,100 +210,3 @@ def _woods(
     if kind == SHRUB:
         return 0.0, min(max(0.45 - 0.4 * patch + 0.08 * vigour, 0.1), 0.8), 0.0
     return 0.0, 0.0, 0.0
-
-
-@njit(nogil=True, cache=True)
-def fill_landscape(  # noqa: PLR0913, PLR0915, PLR0917 - one pass, compiled
-    x: np.ndarray,
-    y: np.ndarray,
-    shore: np.ndarray,
-    tables: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    climate: Climate,
-    year: int,
-    seed: int,
-    grid: EventGrid,
-    floats: np.ndarray,
-    layers: np.ndarray,
-    kinds: np.ndarray,
-    event: np.ndarray,
-) -> None:
-    """Fill terrain and soil (6, n), layers (8, n), class and event of n places."""
-    elevation, rough_table, rain_table, types, stands = tables
-    left, top, node = climate.left, climate.top, climate.step
-    span = climate.wet_cm - climate.dry_cm
-    for k in range(x.size):
-        px, py = x[k], y[k]
-        base = table_value(elevation, px, py, left, top, node)
-        rough = table_value(rough_table, px, py, left, top, node)
-        height, gx, gy, crest, river = relief(px, py, base, rough, seed)
-        steep = math.sqrt(gx * gx + gy * gy)
-        northness = -gy / math.sqrt(1.0 + steep * steep)
-        cell, gain = climate.patch_m, climate.patch_gain
-        wide = fractal_noise(px, py, 8.5 * cell, 4, gain, seed + 530)
-        fine = fractal_noise(px, py, cell, 4, gain, seed + 540)
-        rain = (
-            table_value(rain_table, px, py, left, top, node) - climate.dry_cm
-        ) / span
-        moisture = min(rain, 1.0) * 0.74
-        moisture += 0.22 * wide + 0.05 * fine
-        moisture += 0.30 * (0.37 - crest) + 0.35 * northness
-        limit = climate.limit_m + climate.limit_slope * (climate.limit_y - py)
-        above = height - limit + 160.0 * fine
-        patch = 0.6 * wide + 0.5 * fine
-        aridity = min(max(1.0 - rain, 0.0), 1.0)
-        degraded = 0.0
-        kind = _bare(shore[k], above, steep, aridity, base, river, wide)
-        if kind == 0:
-            below = limit - height
-            kind = _wood(below, height, steep, northness, moisture, rain, river, patch)
-        if kind == 0:
-            wet_ground = 0.5 * fractal_noise(px, py, 2.7 * cell, 3, 0.5, seed + 550)
-            wet_ground += 0.9 * (0.37 - crest)
-            sod = fractal_noise(px, py, 1.8 * cell, 4, gain, seed + 570)
-            degraded = smoothstep(0.50, 0.85, sod)
-            kind = _open_land(
-                shore[k],
-                height,
-                steep,
-                moisture,
-                rain,
-                wet_ground,
-                river,
-                patch,
-                degraded,
-            )
-        lattice = RANGE_CELL * climate.range_m
-        vigour = 2.5 * fractal_noise(px, py, lattice, 2, 0.5, seed + 560)
-        wet = rain_anomaly(px, py, year, seed)
-        own, _ = random_pair(math.floor(px / 120.0), math.floor(py / 120.0), seed + 580)
-        crown, shrub, age = _woods(kind, patch, vigour, wide)
-        response = types[kind, RAIN]
-        healthy = _healthy_cover(kind, moisture)
-        if kind != ROCK:
-            healthy *= 1.0 - 0.75 * smoothstep(-450.0, 50.0, above)
-        cover = healthy * _thinned(kind, degraded)
-        if kind not in (SNOW, WATER, PLAYA):
-            healthy = _vary(kind, healthy, vigour, wet, response, year, climate)
-            cover = _vary(kind, cover, vigour, wet, response, year, climate)
-        herb, whole = split_cover(
-            kind, cover, healthy, crown, shrub, stands[kind, CROWN_LAI]
-        )
-        layers[CROWN, k] = crown
-        layers[SHRUBS, k] = shrub
-        layers[HERB, k] = herb
-        layers[HEALTHY, k] = whole
-        layers[AGE, k] = max(age + (year - 2020), 1.0) if crown > 0.0 else 0.0
-        layers[WET, k] = wet
-        layers[VIGOUR, k] = vigour
-        layers[SCATTER, k] = own
-        dryness = min(max(1.0 - moisture, 0.0), 1.0)
-        flat = 0.0 if kind == WATER else 1.0
-        floats[0, k] = height
-        floats[1, k] = gx * flat
-        floats[2, k] = gy * flat
-        floats[3, k] = above
-        floats[4, k] = min(max(0.50 - 0.25 * dryness + 0.15 * fine, 0.05), 0.8)
-        bright = min(max(0.15 + 0.65 * dryness + 0.25 * wide, 0.0), 1.0)
-        floats[5, k] = 1.0 if kind == PLAYA else bright
-        kinds[k] = kind
-        event[k] = event_at(px, py, grid)

@@ -18,9 +18,11 @@ from qhsink.domain.errors import ConfigError
 from qhsink.twin.classes import CODES, FOREST, KEYS
 from qhsink.twin.disturbance import CELL_M
 from qhsink.twin.emulator import load_emulator
+from qhsink.twin.ground_light import SURFACES
 from qhsink.twin.habitat import Climate
+from qhsink.twin.recording import Instrument
 from qhsink.twin.scene_class import Confusion, noise_level
-from qhsink.twin.sensor import SURFACES, Instrument, Optics
+from qhsink.twin.sensor import Optics
 from qhsink.twin.world import World
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -163,6 +165,10 @@ class SensorSection(_Section):
     """Share of needle crowns in their own shadow."""
     leaf_shade: Share
     """... of broadleaved crowns."""
+    patch_cover: Annotated[float, Field(gt=0.0, le=1.0)]
+    """Nadir cover inside a patch of low vegetation."""
+    patch_shade: Share
+    """Share of a patch in shadow between tussocks."""
     cirrus_thin: Share
     """Cirrus thinner than this opacity is never flagged."""
     cirrus_missed: Share
@@ -203,6 +209,8 @@ class SensorSection(_Section):
             saturation=self.saturation,
             crown_shade=self.crown_shade,
             leaf_shade=self.leaf_shade,
+            patch_cover=self.patch_cover,
+            patch_shade=self.patch_shade,
             dn_step=float(self.dn_step),
             scale=self.scale,
             offset=self.offset,

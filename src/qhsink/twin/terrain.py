@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba import njit
 
-from qhsink.twin.noise import gradient_noise, ridged_noise, smoothstep
+from qhsink.twin.noise import fill_noise, fill_ridges, smoothstep
 
 GRADIENT_STEP_M = 60.0
 """Distance over which slope is taken [m], whatever the pixel size."""
@@ -20,53 +21,98 @@ RIDGE_M = 28_000.0
 RIVER_M = 34_000.0
 """Distance of river valleys [m]."""
 TURN_C, TURN_S = math.cos(0.55), math.sin(0.55)
-WARP_M = 7_000.0
-"""How far the lattice of ridges is bent [m]."""
+WARP_CELL_M, WARP_M = 26_000.0, 7_000.0
+"""Over what distance and how far the lattice of ridges is bent [m]."""
 MEAN_CREST = 0.335
 """Mean of ``crest`` over the country: keeps the mean height that of the table."""
 
 
+HEIGHT, SLOPE_X, SLOPE_Y, CREST, RIVER = range(5)
+"""Rows of what ``fill_relief`` fills."""
+RELIEF_ROOM = 9
+"""Rows of scratch that ``fill_relief`` needs."""
+
+
 @njit(nogil=True, cache=True)
-def _valley(x: float, y: float, seed: int) -> float:
-    """Return a smooth field whose zero lines are the rivers."""
-    px, py = x / RIVER_M, y / RIVER_M
-    return gradient_noise(px, py, seed + 520) + 0.28 * gradient_noise(
-        4.3 * px + 0.7, 4.3 * py - 0.4, seed + 521
+def _fill_valley(
+    x: np.ndarray, y: np.ndarray, seed: int, room: np.ndarray, valley: np.ndarray
+) -> None:
+    """Fill a smooth field whose zero lines are the rivers."""
+    u, v, fine = room[0][: x.size], room[1][: x.size], room[2][: x.size]
+    for p in range(x.size):
+        u[p], v[p] = x[p] / RIVER_M, y[p] / RIVER_M
+    fill_noise(u, v, seed + 520, valley)
+    for p in range(x.size):
+        u[p], v[p] = 4.3 * u[p] + 0.7, 4.3 * v[p] - 0.4
+    fill_noise(u, v, seed + 521, fine)
+    for p in range(x.size):
+        valley[p] += 0.28 * fine[p]
+
+
+@njit(nogil=True, cache=True)
+def _fill_ground(
+    x: np.ndarray,
+    y: np.ndarray,
+    seed: int,
+    room: np.ndarray,
+    crest: np.ndarray,
+    valley: np.ndarray,
+) -> None:
+    """Fill crest, 0 on valley floors to about 1, and the field of the rivers."""
+    u, v, wx, wy = (
+        room[0][: x.size],
+        room[1][: x.size],
+        room[4][: x.size],
+        room[5][: x.size],
     )
+    for p in range(x.size):
+        u[p], v[p] = x[p] / WARP_CELL_M, y[p] / WARP_CELL_M
+    fill_noise(u, v, seed + 501, wx)
+    fill_noise(u, v, seed + 502, wy)
+    for p in range(x.size):
+        # Ridges pass through lattice points: a turned lattice and a warp hide the rows.
+        wx[p] = TURN_C * x[p] - TURN_S * y[p] + WARP_M * wx[p]
+        wy[p] = TURN_S * x[p] + TURN_C * y[p] + WARP_M * wy[p]
+    _fill_valley(wx, wy, seed, room, valley)
+    fill_ridges(wx, wy, RIDGE_M, 7, seed + 510, room, crest)
+    for p in range(x.size):
+        crest[p] *= 0.20 + 0.80 * smoothstep(0.0, 0.22, abs(valley[p]))
 
 
 @njit(nogil=True, cache=True)
-def _ground(x: float, y: float, seed: int) -> tuple[float, float]:
-    """Return crest, 0 on valley floors to about 1, and the field of the rivers."""
-    # Ridges pass through lattice points: a turned lattice and a warp hide the rows.
-    tx, ty = TURN_C * x - TURN_S * y, TURN_S * x + TURN_C * y
-    wx = tx + WARP_M * gradient_noise(x / 26000.0, y / 26000.0, seed + 501)
-    wy = ty + WARP_M * gradient_noise(x / 26000.0, y / 26000.0, seed + 502)
-    valley = _valley(wx, wy, seed)
-    floor = 0.20 + 0.80 * smoothstep(0.0, 0.22, abs(valley))
-    return floor * ridged_noise(wx, wy, RIDGE_M, 7, seed + 510), valley
-
-
-@njit(nogil=True, cache=True)
-def relief(
-    x: float, y: float, base: float, rough: float, seed: int
-) -> tuple[float, float, float, float, float]:
-    """Return height [m], slopes to +x and +y, crest (0..1) and distance to a river [m].
+def fill_relief(
+    x: np.ndarray,
+    y: np.ndarray,
+    base: np.ndarray,
+    rough: np.ndarray,
+    seed: int,
+    room: np.ndarray,
+    relief: np.ndarray,
+) -> None:
+    """Fill height [m], slopes to +x and +y, crest (0..1), distance to a river [m].
 
     Large-scale height is taken as constant over the slope's 60 m: it adds less than
-    0.02 to a slope. The distance is the valley field
-    over its gradient: exact near the river, an order of magnitude far from it.
+    0.02 to a slope. The distance is the valley field over its gradient: exact near the
+    river, an order of magnitude far from it.
     """
-    amplitude = min(max(250.0 + 1.7 * rough, 350.0), 1400.0) * 1.5
     step = GRADIENT_STEP_M
-    crest, here = _ground(x, y, seed)
-    east, v_east = _ground(x + step, y, seed)
-    north, v_north = _ground(x, y + step, seed)
-    fall = math.sqrt((v_east - here) ** 2 + (v_north - here) ** 2) / step
-    return (
-        base + amplitude * (crest - MEAN_CREST),
-        amplitude * (east - crest) / step,
-        amplitude * (north - crest) / step,
-        crest,
-        abs(here) / max(fall, 1e-6),
+    crest, here, beyond = relief[CREST][: x.size], room[6][: x.size], room[7][: x.size]
+    moved, east, north = (
+        room[8][: x.size],
+        relief[SLOPE_X][: x.size],
+        relief[SLOPE_Y][: x.size],
     )
+    _fill_ground(x, y, seed, room, crest, here)
+    moved[:] = x + step
+    _fill_ground(moved, y, seed, room, east, beyond)
+    for p in range(x.size):
+        relief[RIVER, p] = (beyond[p] - here[p]) ** 2
+    moved[:] = y + step
+    _fill_ground(x, moved, seed, room, north, beyond)
+    for p in range(x.size):
+        amplitude = min(max(250.0 + 1.7 * rough[p], 350.0), 1400.0) * 1.5
+        fall = math.sqrt(relief[RIVER, p] + (beyond[p] - here[p]) ** 2) / step
+        relief[HEIGHT, p] = base[p] + amplitude * (crest[p] - MEAN_CREST)
+        east[p] = amplitude * (east[p] - crest[p]) / step
+        north[p] = amplitude * (north[p] - crest[p]) / step
+        relief[RIVER, p] = abs(here[p]) / max(fall, 1e-6)

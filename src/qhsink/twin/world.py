@@ -35,7 +35,8 @@ from qhsink.twin.classes import (
     WATER,
 )
 from qhsink.twin.disturbance import EventGrid
-from qhsink.twin.habitat import Climate, fill_landscape
+from qhsink.twin.habitat import Climate
+from qhsink.twin.places import fill_landscape
 from qhsink.twin.vegetation import CANOPY_COVER, FVC, SHRUB_COVER, Rules, fill_truth
 
 __all__ = [
