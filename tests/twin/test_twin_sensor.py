@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from qhsink.twin.emulator import canopy_reflectance, load_emulator
 from qhsink.twin.ground_light import view_of
@@ -252,8 +253,8 @@ def test_greener_pixels_have_less_red_and_more_near_infrared(twin_spec, ground):
     seen = shoot(twin_spec, land, *rest)
     red, nir = reflectance(twin_spec, seen)[[2, 3]]
     ndvi = (nir - red) / (nir + red)
-    # Not a straight line: the index saturates over closed canopies.
-    assert np.corrcoef(ndvi, land.fvc_peak)[0, 1] > 0.90
+    # By rank, since the index saturates over closed canopies.
+    assert spearmanr(ndvi, land.fvc_peak).statistic > 0.98
 
 
 def test_reflectance_lies_where_field_transects_lie(twin_spec, ground, shared_dir):
@@ -266,10 +267,8 @@ def test_reflectance_lies_where_field_transects_lie(twin_spec, ground, shared_di
     for row, band in zip((1, 2, 3, 4, 5), ("b2", "b3", "b4", "b5", "b7"), strict=True):
         field = np.array([v for v in table[band].values() if v is not None], float)
         low, high = np.percentile(field, [0.1, 99.9])
-        # Closed canopies without standing dead leaves absorb a little more red than
-        # any transect shows.
-        inside = (found[row] >= low - 0.012) & (found[row] <= high)
-        assert inside.mean() > 0.9, band
+        inside = (found[row] >= low) & (found[row] <= high)
+        assert inside.mean() > 0.95, band
 
 
 def test_skies_have_the_shares_asked_for_and_shadows_stand_beside_clouds(
