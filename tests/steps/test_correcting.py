@@ -106,11 +106,12 @@ def lit_stack(z, *scenes):
 
 
 def axis_azimuth():
-    """The azimuth of +y on the window, from the projection's own convergence."""
+    """The azimuth of +y on the window by the projection's convergence: an equal-area
+    projection bends angles, here by a quarter of a degree."""
     proj = pyproj.Proj(qinghai_albers())
     middle = (-1_000_000.0 + SIZE * PIXEL / 2, 4_000_000.0 - SIZE * PIXEL / 2)
     factors = proj.get_factors(*proj(*middle, inverse=True))
-    return -factors.meridian_convergence
+    return factors.meridian_convergence
 
 
 def test_terrain_light_goes_with_the_suns_azimuth_from_true_north(
@@ -124,7 +125,7 @@ def test_terrain_light_goes_with_the_suns_azimuth_from_true_north(
     found, notes = correct_stack(stack, seen, [one], window, asked)
     lit, level = stack.reflectance[0, 3], found.reflectance[0, 3]
     level = level[level != -32768]
-    assert lit.std() > 3 * level.std()
+    assert lit.std() > 8 * level.std()
     rules = TerrainRules(**numbers.fit.model_dump())
     turned, straight = (
         correct_terrain(
@@ -132,8 +133,8 @@ def test_terrain_light_goes_with_the_suns_azimuth_from_true_north(
         )[0][3].astype(int)
         for sun in (Sun(40.0, 150.0 - axis_azimuth()), Sun(40.0, 150.0))
     )
-    assert np.abs(found.reflectance[0, 3] - turned).max() <= 2
-    assert np.abs(found.reflectance[0, 3] - straight).max() > 50
+    assert np.abs(found.reflectance[0, 3] - turned).max() <= 10
+    assert np.abs(found.reflectance[0, 3] - straight).max() > 100
     assert [(n.kind, n.day, n.made) for n in notes] == [("terrain", "2025-08-01", True)]
     assert "R²" in notes[0].note
 
