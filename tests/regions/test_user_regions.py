@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import geopandas as gpd
 import numpy as np
@@ -17,7 +18,7 @@ from qhsink.domain.errors import RegionError, StoreFault
 from qhsink.domain.region import Region
 from qhsink.grid import named_crs, qinghai_albers
 from qhsink.regions import checks
-from qhsink.regions.database import load_database, load_leaves
+from qhsink.regions.database import load_database, load_leaves, read_shapes
 from qhsink.regions.datum import DatumVerdict, gcj02_shift
 from qhsink.regions.shapes import RegionShape, project
 from qhsink.regions.user import add_regions, examine_file, read_user_regions
@@ -442,6 +443,24 @@ def test_added_regions_join_the_database_and_the_leaves(
     assert set(leaves.members["one"]) < set(leaves.members["632324"])
     assert list(folder.iterdir()) != []
     assert not [p for p in folder.iterdir() if p.name.startswith(".")]
+
+
+def test_two_who_add_at_once_lose_nothing(tmp_path, database):
+    folder = tmp_path / "aoi"
+    folder.mkdir()
+    parcels = {
+        f"p{k}": box(101 + 0.1 * k, 34.5, 101.05 + 0.1 * k, 34.55) for k in (0, 1, 2, 3)
+    }
+    seen = [
+        examine(geojson(tmp_path / f"{name}.geojson", parcel), database, datum="wgs84")
+        for name, parcel in parcels.items()
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda one: add_regions(folder, one), seen))
+    kept = read_shapes(folder / "user.gpkg")
+    assert sorted(shape.region.id for shape in kept) == sorted(parcels)
+    with pytest.raises(RegionError, match=r"p2 is in user\.gpkg by now"):
+        add_regions(folder, seen[2])
 
 
 def flat_shape(name, geometry):

@@ -8,8 +8,10 @@ is in ``build``; reading files of other people is in ``user``.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import math
+import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -224,6 +226,24 @@ def shapes_frame(shapes: Sequence[RegionShape]) -> gpd.GeoDataFrame:
     return frame
 
 
+@contextlib.contextmanager
+def turn_to_write(folder: Path) -> Iterator[None]:
+    """Hold a folder of regions for reading, changing and writing, one at a time.
+
+    The lock is on the folder itself (``flock``), so that nothing is left behind, and
+    the system releases it if the process is killed.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise _not_written(folder, error) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def write_database(
     path: Path, shapes: Sequence[RegionShape], leaves: Leaves | None = None
 ) -> None:
@@ -238,13 +258,17 @@ def write_database(
                 _write_leaves(aside, leaves)
         aside.replace(path)
     except (OSError, pyogrio.errors.DataSourceError) as error:
-        raise StoreFault(
-            f"{path} could not be written ({error})",
-            expected="a writable folder with free space",
-            remedy="Check its permissions, then run again: the old file is as it was.",
-        ) from error
+        raise _not_written(path, error) from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _not_written(path: Path, error: Exception) -> StoreFault:
+    return StoreFault(
+        f"{path} could not be written ({error})",
+        expected="a writable folder with free space",
+        remedy="Check its permissions, then run again: the old file is as it was.",
+    )
 
 
 def _write_leaves(path: Path, leaves: Leaves) -> None:

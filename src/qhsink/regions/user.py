@@ -25,6 +25,7 @@ from qhsink.regions.database import (
     USER_FILE,
     RegionDatabase,
     read_shapes,
+    turn_to_write,
     write_database,
 )
 from qhsink.regions.datum import recognise_datum
@@ -239,29 +240,46 @@ def refusal(path: Path, findings: list[Finding]) -> RegionError:
 def add_regions(aoi: Path, examination: Examination) -> tuple[Region, ...]:
     """Take the regions of a passed examination into ``user.gpkg`` and return them.
 
+    Two processes that add at once take turns: neither loses the other's regions.
+
     Parameters
     ----------
     aoi : Path
         Folder of the database.
     examination : Examination
         Without errors or questions, in CGCS2000 Albers.
+
+    Raises
+    ------
+    RegionError
+        Another process took an id since the file was examined.
+    StoreFault
+        The folder cannot be written.
     """
     path = aoi / USER_FILE
-    kept = read_shapes(path) if path.is_file() else []
-    notes = {
-        shape.region.id: " ".join(
-            f.text.removeprefix(f"{shape.region.id}: ")
-            for f in examination.of("note")
-            if f.text.startswith(f"{shape.region.id}: ")
-        )
-        for shape in examination.shapes
-    }
-    added = [
-        RegionShape(replace(s.region, note=notes[s.region.id]), s.geometry)
-        for s in examination.shapes
-    ]
-    write_database(path, [*kept, *added])
+    added = [_with_notes(shape, examination) for shape in examination.shapes]
+    with turn_to_write(aoi):
+        kept = read_shapes(path) if path.is_file() else []
+        taken = {s.region.id for s in kept} & {s.region.id for s in added}
+        if taken:
+            raise RegionError(
+                f"region {', '.join(sorted(taken))} is in {path.name} by now",
+                expected="an id of its own for each region",
+                remedy="Give the feature another id, then add it again.",
+            )
+        write_database(path, [*kept, *added])
     return tuple(shape.region for shape in added)
+
+
+def _with_notes(shape: RegionShape, examination: Examination) -> RegionShape:
+    """Return a region with what was noted about it."""
+    mark = f"{shape.region.id}: "
+    notes = [
+        finding.text.removeprefix(mark)
+        for finding in examination.of("note")
+        if finding.text.startswith(mark)
+    ]
+    return RegionShape(replace(shape.region, note=" ".join(notes)), shape.geometry)
 
 
 def home_crs() -> pyproj.CRS:
