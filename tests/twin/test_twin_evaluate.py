@@ -11,11 +11,28 @@ from click.testing import CliRunner
 from scipy import stats
 
 from qhsink.cli.twin import twin
+from qhsink.config.reliability import load_interval_rules
 from qhsink.domain.errors import BadInput
+from qhsink.estimation.reliability import (
+    FEW_CLUSTERS,
+    FEW_NONZERO,
+    NO_VARIATION,
+    cluster_flags,
+    sample_flags,
+)
+from qhsink.reporting.coverage_text import verdict_lines
+from qhsink.reporting.coverage_words import LIES as LIE_NAMES
+from qhsink.reporting.coverage_words import REMARKS
 from qhsink.steps import evaluate as trial_module
 from qhsink.steps.evaluate import Order, evaluate
 from qhsink.steps.evaluate_places import load_trial, squares
-from qhsink.twin.scoring import Proportion, summarise, wrong_verdicts
+from qhsink.twin.lies import LIES
+from qhsink.twin.scoring import (
+    Proportion,
+    summarise,
+    summarise_lies,
+    wrong_verdicts,
+)
 
 SMALL = {
     "square_m": 11_520.0,
@@ -76,6 +93,83 @@ def test_bias_error_and_coverage_by_hand():
     assert line["width90"] == pytest.approx(0.2)
 
 
+def test_flagged_estimates_claim_nothing_and_are_counted_apart():
+    """Two claims of which one covers; a flagged miss; one without an interval."""
+    rows = pd.DataFrame(
+        [
+            row(truth=0.5),
+            row(truth=0.9, world=2),
+            row(truth=0.9, flags="few", world=3),
+            row(low90=np.nan, world=4),
+        ]
+    )
+    (line,) = summarise(rows).to_dict("records")
+    assert (line["estimates"], line["refused"]) == (2, 1)
+    assert line["cover90"] == 0.5
+    assert line["flagged"] == pytest.approx(1 / 3)
+    (line,) = summarise(rows.assign(flags="few")).to_dict("records")
+    assert (line["estimates"], line["flagged"]) == (3, 1.0)
+
+
+def test_a_sample_is_flagged_by_how_many_units_are_not_zero(project_folder):
+    rules = load_interval_rules(project_folder)
+    rare = np.r_[np.ones(10) * 3.0, np.zeros(50)]
+    assert sample_flags(rare, kind="t", rules=rules) == (FEW_NONZERO,)
+    assert sample_flags(rare, kind="skewed", rules=rules) == ()
+    mostly = np.r_[np.ones(10), np.zeros(2)]
+    assert sample_flags(mostly, kind="t", rules=rules) == ()
+    enough = np.r_[np.ones(rules.least_nonzero), np.zeros(100)]
+    assert sample_flags(enough, kind="t", rules=rules) == ()
+    alike = (sample_flags(np.zeros(9), kind=k, rules=rules) for k in ("t", "skewed"))
+    assert set(alike) == {(NO_VARIATION,)}
+    sizes, totals = np.full(8, 2.0), np.arange(8.0)
+    assert cluster_flags(totals, sizes, rules=rules) == ()
+    sizes[0] = 0.0
+    assert cluster_flags(totals, sizes, rules=rules) == (FEW_CLUSTERS,)
+    assert cluster_flags(sizes, sizes, rules=rules) == (NO_VARIATION,)
+
+
+def test_what_lies_do_is_told_beside_the_same_worlds_unbroken():
+    rows = pd.DataFrame(
+        [
+            row(lie="none", excluded=0),
+            row(lie="roadside", excluded=0, truth=0.3),
+            row(lie="wrong-offset", excluded=2),
+            row(lie="wrong-offset", excluded=1, world=2, size="part"),
+        ]
+    )
+    table = summarise_lies(rows, honest="none").set_index("lie")
+    assert list(table.index) == ["none", "roadside", "wrong-offset"]
+    assert table.loc["roadside", "bias"] == pytest.approx(0.2)
+    assert table["cover90"].tolist() == [1.0, 0.0, 1.0]
+    assert table["excluded"].tolist() == [0, 0, 2]
+
+
+def test_wrong_verdicts_are_told_by_side_and_size():
+    table = pd.DataFrame(
+        {
+            "indicator": "fvc_peak",
+            "size": ["square", "square", "part"],
+            "mode": "model",
+            "distance": [0.05, -0.05, 0.0],
+            "verdicts": 10,
+            "wrong": [0.4, 0.1, 0.2],
+            "right": [0.4, 0.5, 0.3],
+            "open": [0.2, 0.4, 0.5],
+        }
+    )
+    said = verdict_lines(table)
+    assert list(said) == ["square", "part"]
+    assert said["square"]["model"][0.05] == pytest.approx(
+        {"met": 0.4, "not met": 0.1, "open": 0.3}
+    )
+    assert np.isnan(said["part"]["model"][0.0]["met"])
+
+
+def test_every_lie_has_a_name_on_the_page():
+    assert set(LIE_NAMES) == {trial_module.HONEST, *LIES}
+
+
 @pytest.mark.parametrize(("hits", "trials"), [(0, 10), (9, 10), (10, 10), (171, 200)])
 def test_binomial_limits_equal_scipys_exact_ones(hits, trials):
     exact = stats.binomtest(hits, trials).proportion_ci(method="exact")
@@ -133,6 +227,7 @@ def test_a_world_gives_every_mode_and_the_run_keeps_its_flag(one_world):
         "naive: pixel mean, RMSE/√N",
         "simple random plots",
         "systematic plots, as if random",
+        "systematic plots, neighbours",
         "stratified plots",
         "difference (map)",
         "regression (map)",
@@ -140,11 +235,15 @@ def test_a_world_gives_every_mode_and_the_run_keeps_its_flag(one_world):
         "small area: GREG by domain",
         "small area: EBLUP",
         "area from stratified labels",
+        "share, logit interval",
     } <= modes
+    assert modes <= set(REMARKS)
     assert (rows.loc[rows["mode"] == "model", "flags"] == "not calibrated").all()
     naive = rows[rows["mode"].str.startswith("naive")]
     model = rows[rows["mode"] == "model"]
     assert naive["se"].max() < model["se"].min() / 5
+    random = rows["mode"] == "systematic plots, as if random"
+    assert rows.loc[random, "flags"].str.startswith("not calibrated").all()
     given = rows[rows["refusal"] == ""]
     assert (given["se"] >= 0).all()
     assert given["value"].notna().all()
@@ -203,10 +302,45 @@ def test_the_page_says_simulated_and_what_each_interval_holds(one_world):
     assert pd.read_parquet(found.out / "coverage.parquet").shape[0] > 15
 
 
+def test_lies_are_tried_beside_and_told_on_the_page(one_world, monkeypatch, tmp_path):
+    order, found = one_world
+    asked = []
+
+    def stand_in(order_, trial, seed, scratch):
+        asked.append((order_.lie, seed))
+        shift = 0.3 if order_.lie == "roadside" else 0.0
+        rows = found.rows.assign(world=seed, excluded=int(order_.lie == "wrong-offset"))
+        return rows.assign(truth=rows["truth"] + shift)
+
+    monkeypatch.setattr(trial_module, "world_rows", stand_in)
+    more = Order(
+        worlds=2, lie_worlds=1, regions=order.regions, first_seed=7, trial=order.trial
+    )
+    again = evaluate(more, tmp_path)
+    assert asked == [(None, 7), (None, 8), *((lie, 7) for lie in LIES)]
+    assert set(again.rows["world"]) == {7, 8}
+    table = again.lies[again.lies["mode"] == "simple random plots"].set_index("lie")
+    fall = table.loc["roadside", "bias"] - table.loc["none", "bias"]
+    assert fall == pytest.approx(-0.3)
+    text = (tmp_path / "coverage.md").read_text(encoding="utf-8")
+    assert "--worlds 2 --lie-worlds 1 --regions 632324" in text
+    assert "leaves out 1.0 scenes a world" in text
+    page = (tmp_path / "coverage.html").read_text(encoding="utf-8")
+    assert "样地仅在路旁" in page
+
+
 def test_no_world_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(BadInput, match="0 worlds"):
         evaluate(Order(worlds=0), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_one_lie_or_all_of_them():
+    said = CliRunner().invoke(
+        twin, ["evaluate", "--lie", "roadside", "--lie-worlds", "2"]
+    )
+    assert said.exit_code == 2
+    assert "--lie-worlds for all" in said.output
 
 
 def test_the_command_names_an_unknown_lie():

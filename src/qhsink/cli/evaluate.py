@@ -35,6 +35,13 @@ import click
     ),
     help="Break one assumption on purpose.",
 )
+@click.option(
+    "--lie-worlds",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Worlds of every lie to be tried beside, for a table of what each does.",
+)
 def evaluate(
     worlds: int,
     regions: tuple[str, ...],
@@ -42,21 +49,25 @@ def evaluate(
     workers: int,
     first_seed: int,
     lie: str | None,
+    lie_worlds: int,
 ) -> None:
     """Try every interval on simulated worlds whose truth is known."""
     from typing import cast
 
     from qhsink.config import project_dir
-    from qhsink.reporting.coverage import REMARKS
+    from qhsink.reporting.coverage_words import REMARKS
     from qhsink.steps.evaluate import DEFAULT_REGIONS, Order
     from qhsink.steps.evaluate import evaluate as run
     from qhsink.twin.lies import Lie
 
+    if lie and lie_worlds:
+        raise click.UsageError("give --lie, or --lie-worlds for all of them")
     named = tuple(name for text in regions for name in text.split(",") if name)
     order = Order(
         worlds=worlds,
         regions=named or DEFAULT_REGIONS,
         lie=cast("Lie | None", lie),
+        lie_worlds=lie_worlds,
         first_seed=first_seed,
     )
     out = out or project_dir() / "work" / "evaluate"
@@ -67,6 +78,12 @@ def evaluate(
             f"{row['indicator']:<13}{row['size']:<8}{row['mode']:<46}"
             f"{row['estimates']:>6}  90 %: {row['cover90']:6.1%} "
             f"({row['cover90_low']:.1%} to {row['cover90_high']:.1%})  {row['reading']}"
+        )
+    for row in found.lies.to_dict("records"):
+        click.echo(
+            f"lie {row['lie']:<13}{row['mode']:<46}{row['worlds']:>6} worlds  "
+            f"bias {row['bias']:+.4f}  90 %: {row['cover90']:6.1%}  "
+            f"scenes left out {row['excluded']:.1f}"
         )
     click.echo(f"{out / 'coverage.html'}: {len(found.rows)} estimates")
 

@@ -6,6 +6,7 @@ made is in ``evaluate_world`` and ``evaluate_modes``, counting in ``twin.scoring
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -23,13 +24,14 @@ import pandas as pd
 from qhsink.config import load_run_config, project_dir
 from qhsink.domain.errors import BadInput, QhsinkError
 from qhsink.registry import load_model
-from qhsink.reporting.coverage import Trial, write_coverage_page
+from qhsink.reporting.coverage import write_coverage_page
+from qhsink.reporting.coverage_text import Trial
 from qhsink.steps.evaluate_modes import judge_world
 from qhsink.steps.evaluate_places import TrialSpec, load_trial, squares
 from qhsink.steps.evaluate_world import run_world
 from qhsink.store import Key, code_version, make_key
-from qhsink.twin.lies import Lie
-from qhsink.twin.scoring import summarise, wrong_verdicts
+from qhsink.twin.lies import LIES, Lie
+from qhsink.twin.scoring import summarise, summarise_lies, wrong_verdicts
 
 PACKAGES = (
     "qhsink.domain", "qhsink.grid", "qhsink.sources", "qhsink.imagery",
@@ -39,6 +41,9 @@ PACKAGES = (
 
 DEFAULT_REGIONS = ("632221", "632324", "632626")
 """Mountain forest and meadow, grassland, dry steppe: Menyuan, Henan, Madoi."""
+
+HONEST = "none"
+"""The lie of worlds that do not lie."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -53,6 +58,8 @@ class Order:
     """Real regions that squares are cut out of."""
     lie: Lie | None = None
     """Which assumption is broken."""
+    lie_worlds: int = 0
+    """Worlds of each lie to be tried beside, with the first seeds."""
     first_seed: int = 1
     trial: TrialSpec | None = None
     """``config/evaluate.toml`` when None."""
@@ -66,6 +73,8 @@ class Evaluation:
     """Every estimate beside its truth."""
     summary: pd.DataFrame
     verdicts: pd.DataFrame
+    lies: pd.DataFrame
+    """What each lie did; empty where none was asked for."""
     failed: dict[int, str]
     """Worlds that gave nothing, with the reason; a later run tries them again."""
     out: Path
@@ -102,38 +111,86 @@ def evaluate(
         )
     trial = order.trial or load_trial()
     (out / "worlds").mkdir(parents=True, exist_ok=True)
-    files = {
-        seed: out / "worlds" / f"{seed}-{_key(order, trial, seed).short}.parquet"
-        for seed in range(order.first_seed, order.first_seed + order.worlds)
-    }
-    failed = _fill(order, trial, files, workers, on_progress)
-    done = [pd.read_parquet(path) for path in files.values() if path.is_file()]
-    if not done:
-        raise BadInput(
-            f"no world gave an estimate: {next(iter(failed.values()))}",
-            expected="at least one that runs",
-            remedy="Mend what the reason names, then run again.",
-        )
-    rows = pd.concat(done, ignore_index=True)
+    jobs = _jobs(order, trial, out / "worlds")
+    faults = _fill(trial, jobs, workers, on_progress)
+    honest = [job for job in jobs if job.order.lie == order.lie]
+    failed = {job.seed: faults[job.path] for job in honest if job.path in faults}
+    rows = _rows(honest, next(iter(failed.values()), ""))
     summary, verdicts = summarise(rows), wrong_verdicts(rows, trial.lines)
-    rows.to_parquet(out / "estimates.parquet", index=False)
-    summary.to_parquet(out / "coverage.parquet", index=False)
-    verdicts.to_parquet(out / "verdicts.parquet", index=False)
+    lies = _lies(order, jobs)
+    for name, table in (
+        ("estimates", rows),
+        ("coverage", summary),
+        ("verdicts", verdicts),
+        ("lies", lies),
+    ):
+        table.to_parquet(out / f"{name}.parquet", index=False)
     facts = Trial(
-        worlds=len(done),
+        worlds=int(rows["world"].nunique()),
         failed=len(failed),
         regions=order.regions,
         lie=order.lie,
+        lie_worlds=order.lie_worlds,
         square_km=trial.square_m / 1000.0,
         part_km=trial.square_m / trial.parts / 1000.0,
         plots=trial.plots,
+        tracks=trial.footprint_rules.tracks,
         campaigns=trial.campaigns,
         pixel_m=trial.pixel_size_m,
-        range_km=trial.correlation_range_m / 1000.0,
         code=code_version(*PACKAGES),
     )
-    write_coverage_page(summary, verdicts, facts, out)
-    return Evaluation(rows, summary, verdicts, failed, out)
+    write_coverage_page(summary, verdicts, lies, facts, out)
+    return Evaluation(rows, summary, verdicts, lies, failed, out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One world to be tried."""
+
+    order: Order
+    seed: int
+    path: Path
+    """Its row file."""
+
+
+def _jobs(order: Order, trial: TrialSpec, folder: Path) -> list[_Job]:
+    """Return the worlds of an order, then those of the lies beside it."""
+    orders = [order]
+    if order.lie_worlds:
+        few = min(order.lie_worlds, order.worlds)
+        orders += [
+            dataclasses.replace(order, lie=lie, worlds=few, lie_worlds=0)
+            for lie in LIES
+        ]
+    return [
+        _Job(one, seed, folder / f"{seed}-{_key(one, trial, seed).short}.parquet")
+        for one in orders
+        for seed in range(one.first_seed, one.first_seed + one.worlds)
+    ]
+
+
+def _rows(jobs: Sequence[_Job], fault: str) -> pd.DataFrame:
+    done = [pd.read_parquet(job.path) for job in jobs if job.path.is_file()]
+    if not done:
+        raise BadInput(
+            f"no world gave an estimate: {fault}",
+            expected="at least one that runs",
+            remedy="Mend what the reason names, then run again.",
+        )
+    return pd.concat(done, ignore_index=True)
+
+
+def _lies(order: Order, jobs: Sequence[_Job]) -> pd.DataFrame:
+    """Return what the lies did to the worlds that were also tried without."""
+    last = order.first_seed + order.lie_worlds
+    tables = [
+        pd.read_parquet(job.path).assign(lie=job.order.lie or HONEST)
+        for job in jobs
+        if job.seed < last and job.path.is_file()
+    ]
+    if not tables:
+        return pd.DataFrame(columns=["lie", "mode"])
+    return summarise_lies(pd.concat(tables, ignore_index=True), honest=HONEST)
 
 
 def _key(order: Order, trial: TrialSpec, seed: int) -> Key:
@@ -156,55 +213,52 @@ def _key(order: Order, trial: TrialSpec, seed: int) -> Key:
 
 
 def _fill(
-    order: Order,
     trial: TrialSpec,
-    files: dict[int, Path],
+    jobs: Sequence[_Job],
     workers: int,
     on_progress: Progress | None,
-) -> dict[int, str]:
-    """Make the row files that are missing; return the worlds that failed."""
-    missing = [seed for seed, path in files.items() if not path.is_file()]
-    ready = len(files) - len(missing)
-    failed: dict[int, str] = {}
-    work = partial(_try_world, order, trial, files)
-    for number, (seed, fault) in enumerate(_each(work, missing, workers), start=1):
+) -> dict[Path, str]:
+    """Make the row files that are missing; return why some could not be."""
+    missing = [job for job in jobs if not job.path.is_file()]
+    ready = len(jobs) - len(missing)
+    faults: dict[Path, str] = {}
+    work = partial(_try_world, trial)
+    for number, (job, fault) in enumerate(_each(work, missing, workers), start=1):
         if fault:
-            failed[seed] = fault
+            faults[job.path] = fault
         if on_progress is not None:
-            said = f"world {seed}" + (f" failed: {fault}" if fault else "")
-            on_progress(ready + number, len(files), said)
-    return failed
+            said = f"world {job.seed}" + (f", {job.order.lie}" if job.order.lie else "")
+            said += f" failed: {fault}" if fault else ""
+            on_progress(ready + number, len(jobs), said)
+    return faults
 
 
 def _each(
-    work: Callable[[int], tuple[int, str]], seeds: Sequence[int], workers: int
-) -> Iterator[tuple[int, str]]:
-    if workers == 1 or len(seeds) < 2:
-        yield from map(work, seeds)
+    work: Callable[[_Job], tuple[_Job, str]], jobs: Sequence[_Job], workers: int
+) -> Iterator[tuple[_Job, str]]:
+    if workers == 1 or len(jobs) < 2:
+        yield from map(work, jobs)
         return
     # Spawned, not forked: numba's and GDAL's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(seeds)), mp_context=context) as pool:
-        for job in as_completed([pool.submit(work, seed) for seed in seeds]):
-            yield job.result()
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+        for done in as_completed([pool.submit(work, job) for job in jobs]):
+            yield done.result()
 
 
-def _try_world(
-    order: Order, trial: TrialSpec, files: dict[int, Path], seed: int
-) -> tuple[int, str]:
-    """Write the rows of one world; return its seed and why it failed, if so."""
-    path = files[seed]
-    scratch = Path(tempfile.mkdtemp(prefix=f"world-{seed}-", dir=path.parent))
+def _try_world(trial: TrialSpec, job: _Job) -> tuple[_Job, str]:
+    """Write the rows of one world; return it and why it failed, if so."""
+    scratch = Path(tempfile.mkdtemp(prefix=f"world-{job.seed}-", dir=job.path.parent))
     try:
-        rows = world_rows(order, trial, seed, scratch)
+        rows = world_rows(job.order, trial, job.seed, scratch)
         aside = scratch / "rows.parquet"
         rows.to_parquet(aside, index=False)
-        os.replace(aside, path)  # noqa: PTH105 - complete or absent
+        os.replace(aside, job.path)  # noqa: PTH105 - complete or absent
     except QhsinkError as error:
-        return seed, str(error)
+        return job, str(error)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return seed, ""
+    return job, ""
 
 
 def world_rows(

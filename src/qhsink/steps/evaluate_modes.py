@@ -9,20 +9,23 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from qhsink.estimation.model_based import hybrid_variance
+from qhsink.config import project_dir
+from qhsink.config.reliability import load_interval_rules
 from qhsink.steps.evaluate_map import from_map, map_of_all
+from qhsink.steps.evaluate_parts import small_areas
 from qhsink.steps.evaluate_places import TrialSpec
 from qhsink.steps.evaluate_plots import (
     assisted_plots,
+    draw_plots,
     simple_plots,
     stratified_plots,
     systematic_plots,
 )
-from qhsink.steps.evaluate_result import TREES, Result, judged
+from qhsink.steps.evaluate_result import Result, judged
+from qhsink.steps.evaluate_trees import tree_plots, tree_tracks
 from qhsink.steps.evaluate_world import Site
 from qhsink.twin import lies
 from qhsink.twin.campaign import PlotRules, Truth
-from qhsink.twin.footprints import shoot
 
 
 def judge_world(
@@ -60,38 +63,15 @@ def _campaigns(
     lie: lies.Lie | None,
 ) -> Iterator[Result]:
     """Yield what one campaign of each kind gives in every square."""
+    interval_rules = load_interval_rules(project_dir())
     strata = []
     for site in sites:
-        yield from simple_plots(site, truth, trial, rules, rng, lie)
+        sampled = draw_plots(site, truth, trial, rules, rng, lie)
+        yield from simple_plots(sampled)
+        yield from tree_plots(sampled, rules, interval_rules)
+        yield from small_areas(sampled, trial)
         yield from systematic_plots(site, truth, trial, rules, rng)
         strata.append(stratified_plots(site, truth, trial, rules, rng))
         yield from assisted_plots(strata[-1:], "square")
-        yield from _footprints(site, truth, trial, rng)
+        yield from tree_tracks(site, truth, trial, rng, interval_rules)
     yield from assisted_plots(strata, "all")
-
-
-def _footprints(
-    site: Site, truth: Truth, trial: TrialSpec, rng: np.random.Generator
-) -> Iterator[Result]:
-    """Yield tree biomass by hybrid inference from tracks."""
-    true = site.ground.agb_forest.astype(np.float64)
-    if float(np.mean(true > 0.0)) < 0.02:
-        return
-    table, members = shoot(
-        truth, site.square.outline.bounds, rules=trial.footprint_rules, rng=rng
-    )
-    good = table["quality_flag"].to_numpy() == 1
-    tracks, code = np.unique(table["track"].to_numpy()[good], return_inverse=True)
-    totals = np.stack([np.bincount(code, weights=member[good]) for member in members])
-    value, spread = hybrid_variance(totals, np.bincount(code).astype(np.float64))
-    yield Result(
-        f"square-{site.square.region}",
-        "square",
-        TREES,
-        "hybrid (lidar tracks)",
-        int(good.sum()),
-        float(true.mean()),
-        value,
-        spread.se,
-        float(tracks.size - 1),
-    )

@@ -16,18 +16,11 @@ from numpy.typing import NDArray
 from qhsink.estimation.area import Labels, Stratum, estimate_area
 from qhsink.estimation.assisted import assisted_mean, difference_by_domain
 from qhsink.estimation.domains import estimate_by_domain
-from qhsink.estimation.small_area import (
-    SmallAreaEstimate,
-    UnitSample,
-    eblup,
-    fit_nested_error,
-    greg_by_domain,
-    synthetic,
-)
-from qhsink.estimation.survey import StratifiedClusters, stratified_sample
-from qhsink.steps.evaluate_map import filled, is_land
+from qhsink.estimation.survey import Design, StratifiedClusters, stratified_sample
+from qhsink.estimation.systematic import lattice_sample
+from qhsink.steps.evaluate_map import filled
 from qhsink.steps.evaluate_places import Size, TrialSpec
-from qhsink.steps.evaluate_result import COVER, HERBS, MEADOWS, TREES, Result
+from qhsink.steps.evaluate_result import COVER, HERBS, MEADOWS, Result
 from qhsink.steps.evaluate_world import Site
 from qhsink.twin import lies
 from qhsink.twin.campaign import (
@@ -41,6 +34,8 @@ from qhsink.twin.campaign import (
     visit,
 )
 from qhsink.twin.world import MEADOW
+
+CONSERVATIVE = "not calibrated: on the safe side"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,49 +70,49 @@ def _measure(
     )
 
 
-def simple_plots(
+def draw_plots(
     site: Site,
     truth: Truth,
     trial: TrialSpec,
     rules: PlotRules,
     rng: np.random.Generator,
     lie: lies.Lie | None,
-) -> Iterator[Result]:
-    """Yield what a simple random sample gives, sub-regions included."""
-    pixels = site.x.size
-    drawn = draw_simple(pixels, trial.plots, rng)
+) -> Sampled:
+    """Return the plots of a simple random campaign; a lie may keep it by the road."""
+    drawn = draw_simple(site.x.size, trial.plots, rng)
     if lie == "roadside":
         near = np.flatnonzero(lies.roadside(site.cover, site.rows))
         reached = near[draw_simple(near.size, trial.plots, rng).index]
         drawn = dataclasses.replace(drawn, index=reached.astype(np.int64))
-    sampled = _measure(site, drawn, truth, rules, rng)
-    design = stratified_sample(trial.plots, sizes=[float(pixels)])
-    name = f"square-{site.square.region}"
-    yield _expansion(
-        site, design, sampled.cover, (name, COVER, "simple random plots"), site.cover
-    )
-    yield _expansion(
-        site,
-        design,
-        sampled.herbs,
-        (name, HERBS, "simple random plots"),
-        site.ground.agb_grass,
-    )
-    yield from _trees(site, design, sampled, rules)
-    yield from _small_areas(sampled, design, trial)
+    return _measure(site, drawn, truth, rules, rng)
 
 
-def _expansion(
+def simple_design(sampled: Sampled) -> StratifiedClusters:
+    """Return the design of a simple random campaign."""
+    return stratified_sample(
+        sampled.drawn.index.size, sizes=[float(sampled.site.x.size)]
+    )
+
+
+def simple_plots(sampled: Sampled) -> Iterator[Result]:
+    """Yield cover and herbs from a simple random campaign."""
+    site, design, mode = sampled.site, simple_design(sampled), "simple random plots"
+    yield expansion(site, design, sampled.cover, (COVER, mode), site.cover)
+    yield expansion(site, design, sampled.herbs, (HERBS, mode), site.ground.agb_grass)
+
+
+def expansion(
     site: Site,
-    design: StratifiedClusters,
+    design: Design,
     y: Floats,
-    what: tuple[str, str, str],
+    what: tuple[str, str],
     true: NDArray[np.floating],
 ) -> Result:
+    """Return the mean of the plots of a square; ``what``: indicator and mode."""
     (row,) = estimate_by_domain(design, y, units=float(site.x.size))
-    region, indicator, mode = what
+    indicator, mode = what
     return Result(
-        region,
+        f"square-{site.square.region}",
         "square",
         indicator,
         mode,
@@ -129,84 +124,6 @@ def _expansion(
     )
 
 
-def _trees(
-    site: Site, design: StratifiedClusters, sampled: Sampled, rules: PlotRules
-) -> Iterator[Result]:
-    """Yield tree biomass without and with the error that all plots share."""
-    true = site.ground.agb_forest
-    if float(np.mean(true > 0.0)) < 0.02:
-        return
-    name = f"square-{site.square.region}"
-    mode = "simple random plots, equation taken as exact"
-    plain = _expansion(site, design, sampled.trees, (name, TREES, mode), true)
-    yield plain
-    yield dataclasses.replace(
-        plain,
-        mode="simple random plots + equation error",
-        se=math.hypot(plain.se, rules.allometric_cv * plain.value),
-    )
-
-
-def _small_areas(
-    sampled: Sampled, design: StratifiedClusters, trial: TrialSpec
-) -> Iterator[Result]:
-    site, y, x = sampled.site, sampled.cover, sampled.map
-    part = site.part[sampled.drawn.index]
-    sample = UnitSample(y, np.column_stack([np.ones(y.size), x]), part)
-    whole = filled(site)
-    means = {
-        name: np.array([1.0, float(whole[site.part == name].mean())])
-        for name, _ in site.square.parts
-        if is_land(site.part == name, False, trial)
-    }
-    if len(np.unique(part)) < 2:
-        return
-    model = fit_nested_error(sample)
-    rows = [
-        *synthetic(model, sample, means),
-        *greg_by_domain(sample, design.weight, means),
-        *eblup(model, sample, means),
-    ]
-    for row in rows:
-        yield from _small_area(row, site)
-    for direct in estimate_by_domain(design, y, domain=part):
-        if direct.domain in means and direct.df > 0:
-            yield Result(
-                direct.domain,
-                "part",
-                COVER,
-                "plots of the sub-region alone",
-                direct.n,
-                float(site.cover[site.part == direct.domain].mean()),
-                direct.mean or 0.0,
-                direct.se_mean or 0.0,
-                direct.df,
-            )
-
-
-_SMALL_AREA = {
-    "synthetic": "small area: synthetic",
-    "greg": "small area: GREG by domain",
-    "eblup": "small area: EBLUP",
-}
-
-
-def _small_area(row: SmallAreaEstimate, site: Site) -> Iterator[Result]:
-    if row.root_mse is None:
-        return
-    yield Result(
-        row.domain,
-        "part",
-        COVER,
-        _SMALL_AREA[row.method],
-        row.n,
-        float(site.cover[site.part == row.domain].mean()),
-        row.value,
-        row.root_mse,
-        float(row.n - 1) if row.method == "greg" else math.inf,
-    )
-
-
 def systematic_plots(
     site: Site,
     truth: Truth,
@@ -214,12 +131,27 @@ def systematic_plots(
     rules: PlotRules,
     rng: np.random.Generator,
 ) -> Iterator[Result]:
-    """Yield what a systematic sample gives, analysed as a random one."""
+    """Yield what a lattice gives: judged by its neighbours, and as a random sample."""
+    herbs = site.ground.agb_grass
     drawn = draw_systematic(site.rows, site.columns, trial.plots, rng)
     sampled = _measure(site, drawn, truth, rules, rng)
-    design = stratified_sample(drawn.index.size, sizes=[float(site.x.size)])
-    name, mode = f"square-{site.square.region}", "systematic plots, as if random"
-    yield _expansion(site, design, sampled.cover, (name, COVER, mode), site.cover)
+    rows, columns = (
+        np.unique(of[drawn.index], return_inverse=True)[1]
+        for of in (site.rows, site.columns)
+    )
+    lattice = lattice_sample(rows, columns, population=float(site.x.size))
+    targets = ((COVER, sampled.cover, site.cover), (HERBS, sampled.herbs, herbs))
+    for indicator, y, true in targets:
+        what = (indicator, "systematic plots, neighbours")
+        yield expansion(site, lattice, y, what, true)
+    plain = expansion(
+        site,
+        simple_design(sampled),
+        sampled.cover,
+        (COVER, "systematic plots, as if random"),
+        site.cover,
+    )
+    yield dataclasses.replace(plain, flags=(CONSERVATIVE,))
 
 
 def stratified_plots(
@@ -282,7 +214,7 @@ def assisted_plots(parts: Sequence[Sampled], size: Size) -> Iterator[Result]:
         fit = assisted_mean(design, y, prediction, map_mean=map_mean, slope=True)
         yield _as(plain, "regression (map)", fit.mean, fit.se, fit.df)
     if size == "square":
-        yield _meadow(parts[0], name)
+        yield from _meadow(parts[0], name)
 
 
 def _joined_strata(parts: Sequence[Sampled]) -> tuple[NDArray[np.intp], Floats]:
@@ -310,19 +242,20 @@ _TARGETS: tuple[
 )
 
 
-def _meadow(sampled: Sampled, name: str) -> Result:
-    """Return the area share of meadow from interpreted plots (Stehman 2014)."""
+def _meadow(sampled: Sampled, name: str) -> Iterator[Result]:
+    """Yield the share of meadow from interpreted plots, by both commands."""
     stratum = sampled.drawn.stratum.astype(str)
+    is_meadow = sampled.ecosystem == MEADOW
     labels = Labels(
         stratum=stratum,
         map=stratum,
-        reference=np.where(sampled.ecosystem == MEADOW, "meadow", "other"),
+        reference=np.where(is_meadow, "meadow", "other"),
         count=np.ones(stratum.size),
     )
     strata = {str(h): Stratum(float(u)) for h, u in enumerate(sampled.drawn.sizes)}
     found = estimate_area(labels, strata).classes.get("meadow")
     true = float(np.mean(sampled.site.ground.ecosystem == MEADOW))
-    return Result(
+    plain = Result(
         name,
         "square",
         MEADOWS,
@@ -331,5 +264,14 @@ def _meadow(sampled: Sampled, name: str) -> Result:
         true,
         found.proportion if found else 0.0,
         found.se_proportion if found else 0.0,
-        float(stratum.size - len(strata)),
+        math.inf,
     )
+    yield plain
+    design = stratified_sample(
+        stratum.size, stratum=sampled.drawn.stratum, sizes=sampled.drawn.sizes
+    )
+    (row,) = estimate_by_domain(
+        design, is_meadow.astype(np.float64), units=float(sampled.drawn.sizes.sum())
+    )
+    share = _as(plain, "share, logit interval", row.mean, row.se_mean, row.df)
+    yield dataclasses.replace(share, kind="logit")

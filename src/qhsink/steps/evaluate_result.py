@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from qhsink.domain.estimate import Estimate, Target
-from qhsink.estimation.intervals import limits
+from qhsink.estimation.intervals import IntervalKind, limits
 from qhsink.indicators.verdict import judge
 from qhsink.steps.evaluate_places import Size
 
@@ -35,13 +35,25 @@ class Result:
     se: float
     df: float
     flags: tuple[str, ...] = ()
+    kind: IntervalKind = "t"
+    """How limits come from value and error."""
+    skewness: float = 0.0
+    """Of the estimator, for ``skewed``."""
     refusal: str = ""
     verdicts: Mapping[float, str] = field(default_factory=dict)
     """Outcome against the truth plus a distance, by distance."""
 
     def interval(self, confidence: float) -> tuple[float, float] | None:
-        """Return the limits; None where no degree of freedom is left."""
-        return limits(self.value, self.se, df=self.df, n=self.n, confidence=confidence)
+        """Return the limits; None where there are none."""
+        return limits(
+            self.value,
+            self.se,
+            df=self.df,
+            n=self.n,
+            confidence=confidence,
+            kind=self.kind,
+            skewness=self.skewness,
+        )
 
     def to_row(self) -> dict[str, object]:
         """Return plain columns."""

@@ -62,6 +62,12 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
         ``mean_se``, ``width90`` (mean), ``cover90`` with ``cover90_low`` and
         ``cover90_high`` (95 % Clopper and Pearson), the same at 95, ``flagged`` (share)
         and ``reading``. Units are the indicator's.
+
+    Notes
+    -----
+    A flagged interval claims nothing: where some of a cell are flagged, all but
+    ``flagged`` and ``refused`` speak of the others. Where all are, they are counted.
+    An estimate without an interval counts as refused.
     """
     lines = [
         {**dict(zip(CELL, cell, strict=True)), **_line(part)}
@@ -76,18 +82,20 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _line(part: pd.DataFrame) -> dict[str, object]:
-    given = part[(part["refusal"] == "") & part["low90"].notna()]
+    stated = part[(part["refusal"] == "") & part["low90"].notna()]
+    claims = stated[stated["flags"] == ""]
+    given = claims if len(claims) else stated
     gap = (given["value"] - given["truth"]).to_numpy(dtype=np.float64)
     line: dict[str, object] = {
         "estimates": len(given),
         "worlds": int(part["world"].nunique()),
-        "refused": int((part["refusal"] != "").sum()),
+        "refused": len(part) - len(stated),
         "truth": float(given["truth"].mean()),
         "bias": float(gap.mean()) if gap.size else float("nan"),
         "rmse": float(np.sqrt(np.mean(gap**2))) if gap.size else float("nan"),
         "mean_se": float(given["se"].mean()),
         "width90": float((given["high90"] - given["low90"]).mean()),
-        "flagged": float((given["flags"] != "").mean()) if len(given) else 0.0,
+        "flagged": 1.0 - len(claims) / len(stated) if len(stated) else 0.0,
     }
     for level in (90, 95):
         low, high = given[f"low{level}"], given[f"high{level}"]
@@ -141,3 +149,32 @@ def wrong_verdicts(rows: pd.DataFrame, lines: Sequence[float]) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(found)
+
+
+def summarise_lies(rows: pd.DataFrame, *, honest: str) -> pd.DataFrame:
+    """Return what each lie does to mean peak cover of whole squares.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of several trials as for ``summarise``, with ``lie`` and ``excluded``
+        (scenes that the run left out).
+    honest : str
+        What ``lie`` says of worlds that do not.
+
+    Returns
+    -------
+    DataFrame
+        One line per ``lie`` and ``mode``: ``worlds``, ``excluded`` (mean per world),
+        ``bias``, ``cover90``.
+    """
+    part = rows[(rows["size"] == "square") & (rows["indicator"] == "fvc_peak")]
+    lines = []
+    for lie in [honest, *(name for name in part["lie"].unique() if name != honest)]:
+        told = part[part["lie"] == lie]
+        if told.empty:
+            continue
+        table = summarise(told)[["mode", "worlds", "bias", "cover90"]]
+        excluded = told.groupby("world")["excluded"].first().mean()
+        lines.append(table.assign(lie=lie, excluded=excluded))
+    return pd.concat(lines, ignore_index=True) if lines else pd.DataFrame()

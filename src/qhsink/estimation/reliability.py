@@ -1,0 +1,51 @@
+"""Flags on intervals that the sample itself shows to be untrustworthy.
+
+Judges the sample, not the estimator: what an estimator leaves out belongs to its mode.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qhsink.domain.reliability import IntervalRules
+from qhsink.estimation.intervals import IntervalKind
+from qhsink.estimation.survey import Floats
+
+NO_VARIATION = "not calibrated: all values alike, their error is unknown"
+FEW_NONZERO = "not calibrated: few units that are not zero"
+FEW_CLUSTERS = "not calibrated: few clusters"
+
+
+def sample_flags(
+    values: Floats, *, kind: IntervalKind, rules: IntervalRules
+) -> tuple[str, ...]:
+    """Return what speaks against the interval of a mean of ``values``, shape (n,).
+
+    Notes
+    -----
+    Where zeros are the majority, the rule asks how many units are not zero. It does
+    not ask how skewed they look: a sample that missed the tail looks symmetric, so a
+    rule on its skewness would pass just the samples that mislead (Cochran 1977, sec.
+    2.15, is on the population's skewness).
+    """
+    if np.ptp(values) == 0.0:
+        return (NO_VARIATION,)
+    nonzero = int(np.count_nonzero(values))
+    few = nonzero < min(rules.least_nonzero, len(values) / 2)
+    return (FEW_NONZERO,) if few and kind in ("t", "normal") else ()
+
+
+def cluster_flags(
+    totals: Floats, sizes: Floats, *, rules: IntervalRules
+) -> tuple[str, ...]:
+    """Return what speaks against the interval of a mean over clusters.
+
+    Parameters
+    ----------
+    totals, sizes : float arrays of shape (m,)
+        Sum of predictions, and footprints, by cluster.
+    """
+    held = sizes > 0.0
+    if np.ptp(totals[held] / sizes[held]) == 0.0:
+        return (NO_VARIATION,)
+    return (FEW_CLUSTERS,) if int(held.sum()) < rules.least_clusters else ()

@@ -1,0 +1,131 @@
+"""What the trial of the intervals says in words: modes, readings, notes.
+
+Figures are laid out in ``coverage`` and ``coverage_text``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+REMARKS: Mapping[str, str] = {
+    "model": (
+        "holds the error of the model's parameters only; what a model trained "
+        "elsewhere gets wrong everywhere in a region is not in it. Carries the flag "
+        "“not calibrated” in every output."
+    ),
+    "model + correlated residuals": (
+        "what a run reports: adds the error of single pixels, correlated over an "
+        "assumed range, for the training data have no places to measure it. It still "
+        "leaves out the model's transfer to another place. Flagged."
+    ),
+    "naive: pixel mean, RMSE/√N": (
+        "treats every pixel's error as its own: not offered by qhsink, shown as what "
+        "is commonly done."
+    ),
+    "simple random plots": "plots alone; no map.",
+    "systematic plots, neighbours": (
+        "a lattice with a random start, its variance from differences of neighbours "
+        "(D'Orazio 2003)."
+    ),
+    "systematic plots, as if random": (
+        "variance as if drawn at random: too wide where cover varies smoothly. Flagged."
+    ),
+    "stratified plots": "strata by map value; plots decide.",
+    "difference (map)": "the map's mean less its mean error at the plots.",
+    "regression (map)": "GREG with intercept and slope on the map.",
+    "plots of the sub-region alone": (
+        "few plots each; sub-regions with one plot or none have no interval."
+    ),
+    "small area: synthetic": (
+        "as if sub-regions differed by their map means alone. The variance between "
+        "sub-regions is fitted so that it is never 0 (Yoshimori and Lahiri 2014), with "
+        "Student's quantile for the few sub-regions it comes from; by REML and a "
+        "normal quantile it covered 83 %, for REML often finds all alike."
+    ),
+    "small area: GREG by domain": (
+        "as few plots as the sub-region has; its t has as few degrees of freedom."
+    ),
+    "small area: EBLUP": (
+        "shares strength between sub-regions; the interval is normal around a "
+        "variance estimated from few sub-regions."
+    ),
+    "simple random plots, t": (
+        "trees stand on a few of the plots, so the sampling distribution is skewed and "
+        "the variance small where the estimate is small: Student's interval misses the "
+        "truth above it ten times as often as below. Flagged where fewer than 30 plots "
+        "have trees and most have none."
+    ),
+    "simple random plots, skewed": (
+        "the same plots with Hall's transformation, which takes the skewness out (Hall "
+        "1992). The error of the allometric equation is in both. A campaign that met "
+        "no tree has no interval: unknown is not zero."
+    ),
+    "hybrid (lidar tracks)": (
+        "tracks as clusters, model members for the model's error, Hall's "
+        "transformation for the skewed track totals. Flagged below 8 tracks."
+    ),
+    "hybrid (lidar tracks), t": (
+        "the same tracks with Student's interval: not offered by qhsink."
+    ),
+    "area from stratified labels": (
+        "share of meadow from interpreted plots in map strata, normal interval "
+        "(Olofsson et al. 2014, Stehman 2014)."
+    ),
+    "share, logit interval": "the same plots by `estimate total --interval logit`.",
+}
+"""What each mode's interval holds, and what it leaves out."""
+
+READINGS: Mapping[str, str] = {
+    "covers": "合格",
+    "too narrow": "偏窄",
+    "too wide": "偏宽",
+    "too narrow, within chance": "偏窄（或属偶然）",
+    "too wide, within chance": "偏宽（或属偶然）",
+    "no estimate": "无估计",
+}
+"""What coverage says, in Chinese."""
+
+NAMES: Mapping[str, tuple[str, str]] = {
+    "fvc_peak": ("生长盛期植被覆盖度均值", "mean peak vegetation cover"),
+    "fvc_month": ("月度植被覆盖度均值", "mean vegetation cover of the month"),
+    "agb_grass": ("草本地上生物量 g/m²", "herb biomass, g m⁻²"),
+    "agb_forest": ("林木地上生物量 t/hm²", "tree biomass, Mg ha⁻¹"),
+    "meadow_share": ("草甸面积占比", "share of meadow"),
+}
+
+NOTES = (
+    (
+        "The bias of the model alone is no evidence about Qinghai. Two constants of "
+        "the twin's sensor (patchiness and shade of sparse vegetation within a pixel, "
+        "`PATCH_COVER` and `PATCH_SHADE`) were set while looking at the shipped "
+        "model's maps; with the plain canopy the same model read 0.26 too high and "
+        "covered 0 %. The missing error source is the model's transfer to a place it "
+        "was not trained for, and no spread of an ensemble holds it: that is why every "
+        "model-only estimate says “not calibrated”."
+    ),
+    (
+        "The probability samples do not depend on those constants: plots are read on "
+        "the ground, and the map only helps."
+    ),
+    (
+        "A flagged interval claims nothing. Where some estimates of a line carry a "
+        "flag, the line counts the others, and says how many were flagged."
+    ),
+)
+"""What a reader must know before the figures, whatever they are."""
+
+LIES: Mapping[str, tuple[str, str]] = {
+    "none": ("无", "nothing is broken"),
+    "thin-cloud": ("薄云未被掩膜", "thin cloud over every scene that no mask knows"),
+    "wrong-offset": ("一景偏移量错误", "one date's scenes lack the stated offset"),
+    "missing-type": (
+        "训练样本缺少一类",
+        "the commonest type was never in training: the map reads 0.20 too high there",
+    ),
+    "roadside": ("样地仅在路旁", "simple random plots only near the road"),
+    "biased-plots": ("观测者读数偏高", "observers read cover 0.08 too high"),
+}
+"""Assumptions broken on purpose."""
+
+LIE_MODES = ("model", "simple random plots", "difference (map)", "regression (map)")
+"""Modes shown for worlds that lie."""

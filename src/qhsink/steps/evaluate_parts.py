@@ -1,0 +1,88 @@
+"""Cover of sub-regions with few plots each: small-area estimators and plots alone.
+
+Whole squares are in ``evaluate_plots``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from qhsink.estimation.domains import estimate_by_domain
+from qhsink.estimation.small_area import (
+    SmallAreaEstimate,
+    UnitSample,
+    eblup,
+    fit_nested_error,
+    greg_by_domain,
+    synthetic,
+)
+from qhsink.steps.evaluate_map import filled, is_land
+from qhsink.steps.evaluate_places import TrialSpec
+from qhsink.steps.evaluate_plots import Sampled, simple_design
+from qhsink.steps.evaluate_result import COVER, Result
+from qhsink.steps.evaluate_world import Site
+
+_MODES = {
+    "synthetic": "small area: synthetic",
+    "greg": "small area: GREG by domain",
+    "eblup": "small area: EBLUP",
+}
+
+
+def small_areas(sampled: Sampled, trial: TrialSpec) -> Iterator[Result]:
+    """Yield cover of the sub-regions of a square from its simple random campaign."""
+    site, y = sampled.site, sampled.cover
+    part = site.part[sampled.drawn.index]
+    whole = filled(site)
+    means = {
+        name: np.array([1.0, float(whole[site.part == name].mean())])
+        for name, _ in site.square.parts
+        if is_land(site.part == name, False, trial)
+    }
+    if len(np.unique(part)) > 2:
+        sample = UnitSample(y, np.column_stack([np.ones(y.size), sampled.map]), part)
+        model = fit_nested_error(sample, fit="adjusted")
+        rows = [
+            *synthetic(model, sample, means),
+            *greg_by_domain(sample, simple_design(sampled).weight, means),
+            *eblup(model, sample, means),
+        ]
+        yield from (_small_area(r, site) for r in rows if r.root_mse is not None)
+    yield from _alone(sampled, part, set(means))
+
+
+def _small_area(row: SmallAreaEstimate, site: Site) -> Result:
+    return Result(
+        row.domain,
+        "part",
+        COVER,
+        _MODES[row.method],
+        row.n,
+        float(site.cover[site.part == row.domain].mean()),
+        row.value,
+        row.root_mse or 0.0,
+        row.df,
+    )
+
+
+def _alone(
+    sampled: Sampled, part: np.ndarray[tuple[int], np.dtype[np.str_]], wanted: set[str]
+) -> Iterator[Result]:
+    site = sampled.site
+    for direct in estimate_by_domain(
+        simple_design(sampled), sampled.cover, domain=part
+    ):
+        if direct.domain in wanted and direct.df > 0:
+            yield Result(
+                direct.domain,
+                "part",
+                COVER,
+                "plots of the sub-region alone",
+                direct.n,
+                float(site.cover[site.part == direct.domain].mean()),
+                direct.mean or 0.0,
+                direct.se_mean or 0.0,
+                direct.df,
+            )
