@@ -114,7 +114,7 @@ def _terrain(
     """Correct each day in place and yield what became of it."""
     relief = window_relief(dem_path(asked), geobox)
     rules = TerrainRules(**asked.fit.model_dump())
-    turn = _axis_azimuth(geobox)
+    turn = axis_azimuth(geobox)
     land = seen.clear & ~seen.water
     for layer, day in enumerate(stack.days):
         stated = _mean_angles([scenes[i].sun for i in stack.scene_ids[layer]])
@@ -184,7 +184,7 @@ def window_relief(path: Path, geobox: GeoBox) -> Relief:
     return relief_of(heights, abs(float(geobox.resolution.x)))
 
 
-def _axis_azimuth(geobox: GeoBox) -> float:
+def axis_azimuth(geobox: GeoBox) -> float:
     """Return the azimuth of the lattice's +y axis in its middle [deg from north]."""
     middle = geobox.boundingbox
     x, y = (middle.left + middle.right) / 2.0, (middle.bottom + middle.top) / 2.0
