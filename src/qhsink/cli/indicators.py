@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.indicators_land import forage, grades, wetland
+from qhsink.cli.indicators_sink import sink_grade, sink_state
+
 if TYPE_CHECKING:
     from qhsink.domain.estimate import Estimate, Target, Verdict
     from qhsink.steps.cover import CoverResult
@@ -28,6 +31,10 @@ JSON = click.option("--json", "json_path", type=FILE, help="Write the result her
 @click.group()
 def indicators() -> None:
     """Definitions, and indicators from tables of plots or yearly values."""
+
+
+for command in (grades, wetland, forage, sink_grade, sink_state):
+    indicators.add_command(command)
 
 
 @indicators.command("list")

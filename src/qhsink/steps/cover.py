@@ -107,9 +107,9 @@ def composite_cover_from(
     """
     indicator = load_indicators(settings.project)[CVCG]
     _check_plots(plots, indicator, request)
-    known = _areas(areas)
+    known = official_areas(areas)
     parts = {part.keys: part for part in part_means(plots, KEYS, COVER, table=PLOTS)}
-    _match(parts, known)
+    same_parts(parts, known)
     counties: dict[str, list[tuple[PartMean, float]]] = {}
     for keys, area in known.items():
         counties.setdefault(keys[0], []).append((parts[keys], area))
@@ -187,7 +187,14 @@ def _days(plots: pd.DataFrame) -> tuple[date, ...]:
     return tuple(found)
 
 
-def _areas(areas: pd.DataFrame) -> dict[tuple[str, ...], float]:
+def official_areas(areas: pd.DataFrame) -> dict[tuple[str, ...], float]:
+    """Return the area [ha] of every county and type, in the order of the table.
+
+    Raises
+    ------
+    TableError
+        When a part comes twice or an area is not positive.
+    """
     require_columns(areas, (*KEYS, AREA), table=AREAS)
     size = numbers(areas, AREA, table=AREAS)
     names = zip(*(labels(areas, k, table=AREAS).tolist() for k in KEYS), strict=True)
@@ -203,9 +210,10 @@ def _areas(areas: pd.DataFrame) -> dict[tuple[str, ...], float]:
     return found
 
 
-def _match(
+def same_parts(
     parts: Mapping[tuple[str, ...], PartMean], known: Mapping[tuple[str, ...], float]
 ) -> None:
+    """Raise TableError where plots and areas name different counties or types."""
     for table, lacks, remedy in (
         (
             "an area and no plots",

@@ -1,0 +1,107 @@
+"""Areas of what plots show, from a stratified random sample of equal-area units.
+
+Reads the two tables that ``estimate area`` reads, without map classes. What the plots
+show is the caller's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from qhsink.domain.errors import TableError
+from qhsink.estimation.domains import Level, TotalEstimate, present
+from qhsink.estimation.schema import (
+    labels,
+    match_strata,
+    numbers,
+    require_columns,
+    sizes_by_label,
+)
+from qhsink.estimation.survey import (
+    Floats,
+    Moments,
+    StratifiedClusters,
+    Uncalibrated,
+    estimate_total,
+    stratified_sample,
+)
+
+STRATA = "the strata table"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AreaSample:
+    """A sample whose units have areas."""
+
+    design: StratifiedClusters
+    """Weights and strata."""
+    unit_ha: Floats
+    """Area of each unit [ha], shape (n,)."""
+    frame_ha: float
+    """Area of all strata [ha]."""
+
+    def moments(self, chosen: NDArray[np.bool_]) -> Moments:
+        """Return the area [ha] of the units ``chosen``, with its variance."""
+        using = Uncalibrated(np.ones(len(chosen)))
+        return estimate_total(self.design, using, self.unit_ha * chosen)
+
+    def area_of(self, chosen: NDArray[np.bool_], *, level: Level) -> TotalEstimate:
+        """Return the area of the units ``chosen`` and its share of the frame.
+
+        All units of the sample count, those outside as zeros, so the degrees of
+        freedom are those of the whole design.
+        """
+        area = self.moments(chosen)
+        scale = 1.0 / self.frame_ha
+        return present(
+            domain=None,
+            n=int(chosen.sum()),
+            mean=Moments(area.value * scale, area.variance * scale**2),
+            total=area,
+            df=self.design.df(np.ones(len(chosen), dtype=bool)),
+            level=level,
+            method="stratified",
+        )
+
+
+def area_sample(plots: pd.DataFrame, strata: pd.DataFrame, *, table: str) -> AreaSample:
+    """Return the design of a table of plots.
+
+    Parameters
+    ----------
+    plots : DataFrame
+        Text cells; ``stratum`` may be absent where there is one stratum.
+    strata : DataFrame
+        ``stratum,units,unit_area_ha``.
+
+    Raises
+    ------
+    TableError
+        When a table breaks its schema, or a stratum has fewer than 2 plots.
+    """
+    require_columns(plots, (), table=table)
+    sizes = sizes_by_label(strata, table=STRATA)
+    require_columns(strata, ("unit_area_ha",), table=STRATA)
+    areas = numbers(strata, "unit_area_ha", table=STRATA)
+    if (areas <= 0.0).any():
+        raise TableError(
+            f"{STRATA}, column 'unit_area_ha': {areas.min():g}",
+            expected="a positive area in hectares",
+            remedy="A 10 m pixel has 0.01 ha, a 30 m pixel 0.09 ha.",
+        )
+    if "stratum" not in plots.columns and len(sizes) == 1:
+        found = np.full(len(plots), next(iter(sizes)))
+    else:
+        require_columns(plots, ("stratum",), table=table)
+        found = labels(plots, "stratum", table=table)
+    codes = match_strata(found, sizes)
+    units = np.asarray(list(sizes.values()))
+    return AreaSample(
+        stratified_sample(len(plots), stratum=codes, sizes=units),
+        areas[codes],
+        float(units @ areas),
+    )
