@@ -95,6 +95,15 @@ def test_other_weights_or_other_science_is_another_model(saved, shipped_card):
     assert save_model(folder / "new", make_ensemble(), timed) == model_id
 
 
+def test_a_loaded_model_gives_the_half_width_of_its_interval(saved, shipped_card):
+    model = load_model(*saved)
+    mean, spread = np.array([0.1, 0.6]), np.array([0.02, 0.03])
+    np.testing.assert_array_equal(
+        model.interval.half_width(mean, spread),
+        interval_rule(shipped_card["science"]).half_width(mean, spread),
+    )
+
+
 def test_a_logged_model_comes_back_with_its_factors(tmp_path, shipped_card):
     factors = np.array([1.0, 1.1, 1.2, 1.3], np.float32)
     logged = replace(make_ensemble(), transform="log1p", smearing=factors, high=400.0)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from qhsink.domain.variogram import variogram_from
 from qhsink.mapping.card import describe_training, interval_rule, measured_cost
 from qhsink.mapping.card.results import (
     section_folds,
@@ -90,6 +90,13 @@ def test_the_mean_of_predictions_is_near_that_of_the_plots(made, plots):
     assert mean == pytest.approx(plots.target.mean(), rel=0.06)
 
 
+def test_the_card_holds_the_variogram_that_estimates_read(science, made):
+    found = variogram_from(science["residual_variogram"])
+    assert found.range_m == pytest.approx(made.variogram.range_m, rel=1e-3)
+    assert found.sill == pytest.approx(made.variogram.sill, rel=1e-3)
+    assert "**Residuals in space.**" in "\n".join(section_folds(science))
+
+
 def test_scores_in_the_card_are_those_of_the_predictions(science, made, plots):
     found = score(plots.target, made.further["year"].predictions[ENSEMBLE])
     told = science["validation"]["year"]["models"][ENSEMBLE]
@@ -133,11 +140,3 @@ def test_the_rule_in_the_card_gives_its_coverage_again(science, made, plots):
     held = np.abs(plots.target - mean) <= rule.half_width(mean, kind.spread)
     told = science["validation"]["year"]["shipped_coverage"]
     assert told == pytest.approx(held.mean(), abs=0.01)
-
-
-def test_training_without_places_has_fewer_kinds_of_folds(plots):
-    bare = replace(plots, x_m=None, y_m=None, region=None, stratum=None)
-    recipe = Recipe(members=2, epochs=1, folds=2, clusters=4, high=1000.0, seed=5)
-    made = train(bare, recipe, report=lambda _: None)
-    assert list(made.further) == ["year", "random"]
-    assert made.runs.title == "runs of 20 consecutive rows"

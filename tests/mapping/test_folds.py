@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.spatial.distance import pdist, squareform
 from scipy.stats import wasserstein_distance
 
 from qhsink.domain.errors import TableError
@@ -16,7 +15,6 @@ from qhsink.mapping.folds import (
     distance_between,
     knndm,
     leave_group_out,
-    residual_range,
     row_autocorrelation,
     spatial_blocks,
     spectral_clusters,
@@ -135,22 +133,3 @@ def test_points_of_one_block_lie_within_it():
     blocks = spatial_blocks(points, edge=100)
     assert blocks[0] == blocks[1]
     assert len(set(blocks)) == 3
-
-
-@pytest.mark.parametrize("scale", [2_000.0, 6_000.0])
-def test_the_range_of_an_exponential_field_is_found(scale):
-    found = []
-    for seed in range(6):
-        rng = np.random.default_rng(seed)
-        points = rng.uniform(0, 60_000, (500, 2))
-        far = squareform(pdist(points))
-        field = np.linalg.cholesky(np.exp(-far / scale) + 1e-9 * np.eye(500))
-        found.append(
-            residual_range(points, field @ rng.normal(size=500), longest=30_000)
-        )
-    assert np.median(found) == pytest.approx(3 * scale, rel=0.35)
-
-
-def test_constant_residuals_have_no_range():
-    points = np.random.default_rng(0).uniform(0, 1000, (50, 2))
-    assert residual_range(points, np.ones(50)) == 0.0

@@ -14,9 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.optimize import nnls
 from scipy.spatial import KDTree
-from scipy.spatial.distance import pdist
 from scipy.stats import ks_2samp, wasserstein_distance
 
 from qhsink.domain.errors import TableError
@@ -31,8 +29,6 @@ NO_CLUSTERING = 0.05
 """p-value from which training points count as not clustered (as CAST)."""
 EXACT_TEST = 400
 """Points up to which that test is exact."""
-CLASSES = 15
-"""Distance classes of a variogram."""
 
 
 def consecutive_runs(count: int, *, length: int) -> Ints:
@@ -281,57 +277,7 @@ def spatial_blocks(points: Doubles, *, edge: float) -> Ints:
         Projected coordinates [m].
     edge : float
         Edge of a block [m], at least the range of the residual correlation
-        (``residual_range``).
+        (``qhsink.mapping.residual_variogram``).
     """
     cells = np.floor(points / edge).astype(np.int64)
     return np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1)
-
-
-def residual_range(
-    points: Doubles, residuals: Doubles, *, longest: float | None = None
-) -> float:
-    """Return the distance beyond which residuals are no longer alike [m].
-
-    The practical range (95 % of the sill) of an exponential variogram with nugget,
-    fitted to the empirical one by least squares weighted by pairs over distance.
-
-    Parameters
-    ----------
-    points : (n, 2) float
-        Projected coordinates [m].
-    residuals : (n,) float
-        Out-of-fold residuals.
-    longest : float, optional
-        Greatest distance of pairs used [m]; a third of the greatest by default.
-
-    Returns
-    -------
-    float
-        At most ``longest``; 0 when no variogram with structure fits better than
-        pure nugget.
-
-    Notes
-    -----
-    Cressie 1993, Statistics for Spatial Data, sections 2.4 and 2.6: Matheron's
-    estimator in 15 classes. Weights are N/h, not Cressie's N/gamma(h)^2.
-    """
-    apart = pdist(points)
-    reach = longest or float(apart.max()) / 3
-    unlike = np.square(pdist(residuals[:, None])) / 2
-    place = np.digitize(apart, np.linspace(0, reach, CLASSES + 1)[1:-1])
-    near = apart <= reach
-    pairs = np.bincount(place[near], minlength=CLASSES)
-    used = pairs > 0
-    lag = np.bincount(place[near], apart[near], CLASSES)[used] / pairs[used]
-    gamma = np.bincount(place[near], unlike[near], CLASSES)[used] / pairs[used]
-    weight = pairs[used] / np.maximum(lag, reach / CLASSES / 2)
-    scales = np.linspace(reach / CLASSES / 3, reach / 3, 200)
-    flat = float(weight @ np.square(gamma - np.average(gamma, weights=weight)))
-    best, found = flat * (1 - 1e-3), 0.0
-    for scale in scales:
-        shape = np.stack([np.ones_like(lag), 1 - np.exp(-lag / scale)], axis=1)
-        root = np.sqrt(weight)
-        part, rest = nnls(shape * root[:, None], gamma * root)
-        if part[1] > 0 and rest**2 < best:
-            best, found = rest**2, 3 * float(scale)
-    return found

@@ -10,21 +10,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qhsink.domain.errors import TableError
+from qhsink.domain.variogram import Variogram
 from qhsink.mapping.folds import (
     consecutive_runs,
     deal_folds,
     knndm,
     leave_group_out,
-    residual_range,
     spatial_blocks,
 )
+from qhsink.mapping.residual_variogram import fit_variogram
 from qhsink.mapping.samples import Recipe, Samples
 
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MOST_PAIRED = 2_000
-"""Samples whose pairs make a variogram: two million pairs."""
+LEAST_STRUCTURED = 0.05
+"""Share of the sill below which residuals count as unrelated in space."""
 MOST_HELD_OUT = 10
 """Regions or years held out one by one; more are dealt into so many folds."""
 GRID = 40
@@ -110,6 +112,14 @@ def other_schemes(
     return found
 
 
+def residual_variogram(points: Doubles, residual: Doubles) -> Variogram | None:
+    """Return the variogram of residuals; None where too few are near each other."""
+    try:
+        return fit_variogram(points[:, 0], points[:, 1], residual)
+    except TableError:
+        return None
+
+
 def _dealt(groups: Ints, title: str, recipe: Recipe) -> Scheme:
     folds = deal_folds(groups, folds=recipe.folds, seed=recipe.seed)
     return Scheme(title, groups, folds)
@@ -121,9 +131,10 @@ def _blocks(points: Doubles, residual: Doubles, recipe: Recipe) -> tuple[Ints, s
     Where residuals show no range, or one so long that fewer than two blocks per fold
     were left, the edge is the greatest (halved from the extent) that leaves so many.
     """
-    rng = np.random.default_rng(recipe.seed)
-    some = rng.permutation(len(points))[:MOST_PAIRED]
-    found = residual_range(points[some], residual[some])
+    variogram = residual_variogram(points, residual)
+    found = 0.0
+    if variogram and variogram.partial_sill >= LEAST_STRUCTURED * variogram.sill:
+        found = min(variogram.practical_range_m, variogram.longest_lag_m)
     edge = found or float(np.ptp(points, axis=0).max()) / 2
     blocks = spatial_blocks(points, edge=edge)
     while len(np.unique(blocks)) < min(2 * recipe.folds, len(points)):

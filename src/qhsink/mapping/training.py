@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qhsink.domain.variogram import Variogram
 from qhsink.mapping import applicability
 from qhsink.mapping.applicability import Applicability
 from qhsink.mapping.comparison import ENSEMBLE, Comparison, Report, compare
@@ -18,7 +19,13 @@ from qhsink.mapping.features import feature_matrix
 from qhsink.mapping.fitting import Doubles, Ints, fit_ensemble
 from qhsink.mapping.folds import row_autocorrelation, spectral_clusters
 from qhsink.mapping.samples import Recipe, Samples
-from qhsink.mapping.schemes import Scheme, main_scheme, other_schemes, random_scheme
+from qhsink.mapping.schemes import (
+    Scheme,
+    main_scheme,
+    other_schemes,
+    random_scheme,
+    residual_variogram,
+)
 from qhsink.mapping.validation import permutation_importance
 
 __all__ = [
@@ -52,6 +59,9 @@ class Trained:
     """Lag-one correlation of the target along the rows."""
     applicability: Applicability
     """Where the scores over groups may be expected to hold."""
+    variogram: Variogram | None = None
+    """Of the residuals out of the groups' folds; None without places, or where too
+    few samples are near each other."""
 
 
 def train(
@@ -93,7 +103,11 @@ def train(
     lag_one = row_autocorrelation(samples.target, lag=1)
     area = fit_area(samples, ensemble, runs.folds, seed=recipe.seed)
     further["random"] = by_chance
-    return Trained(recipe, ensemble, runs, hard, further, lag_one, area)
+    known = None
+    if samples.points is not None:
+        errors = samples.target - runs.predictions[ENSEMBLE]
+        known = residual_variogram(samples.points, errors)
+    return Trained(recipe, ensemble, runs, hard, further, lag_one, area, known)
 
 
 def fit_area(

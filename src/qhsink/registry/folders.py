@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from qhsink.domain.errors import ModelError
 from qhsink.mapping.applicability import Applicability
-from qhsink.mapping.card import render_card
+from qhsink.mapping.card import interval_rule, render_card
 from qhsink.mapping.ensemble import Ensemble, Layer
+from qhsink.mapping.validation import IntervalRule
 from qhsink.registry.files import (
     AREA,
     damaged,
@@ -58,6 +59,11 @@ class Model:
     """``science`` (covered by the digest), ``run``, ``id``, ``digest``, ``format``."""
     applicability: Applicability | None = None
     """Where the model may be applied; None when its folder does not say."""
+
+    @property
+    def interval(self) -> IntervalRule:
+        """Prediction interval of a single plot: ``half_width(mean, spread)``."""
+        return interval_rule(self.card["science"])
 
     @property
     def simulated(self) -> bool:

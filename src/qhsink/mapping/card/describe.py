@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qhsink.domain.variogram import Variogram, describe_variogram
 from qhsink.mapping import applicability
 from qhsink.mapping.features import FEATURES
 from qhsink.mapping.saturation import saturation_point
@@ -81,6 +82,7 @@ def describe_training(
         "applicability": applicability.describe(
             trained.applicability, trained.recipe.features
         ),
+        **_described(trained.variogram),
         "tolerance": _round(TOLERANCE * (high - low)),
     }
 
@@ -130,6 +132,13 @@ def _describe_comparison(
         "by_observed": _rows(bias_by_decile(observed, mean, held, by=observed)),
         "by_predicted": _rows(bias_by_decile(observed, mean, held, by=mean)),
     }
+
+
+def _described(variogram: Variogram | None) -> dict[str, Any]:
+    if variogram is None:
+        return {}
+    told = describe_variogram(variogram, source="out_of_fold")
+    return {"residual_variogram": told}
 
 
 def _known(value: float | None) -> float | None:

@@ -101,6 +101,19 @@ def section_folds(science: Mapping[str, Any]) -> Iterator[str]:
     if "saturation" in science:
         yield _saturation(science["saturation"])
         yield ""
+    if "residual_variogram" in science:
+        yield _variogram(science["residual_variogram"])
+        yield ""
+
+
+def _variogram(found: Mapping[str, Any]) -> str:
+    share = 1 - found["nugget"] / found["sill"]
+    scale = 3 if found["model"] == "exponential" else 1
+    return (
+        f"**Residuals in space.** {share:.0%} of their variance is alike nearby, up "
+        f"to {scale * found['range_m'] / 1000:.3g} km ({found['model']} variogram, "
+        f"{found['n_pairs']:,} pairs, out of fold)."
+    )
 
 
 def _saturation(found: Mapping[str, float | None]) -> str:
