@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from shapely.geometry import shape
 
 from tests.standins.earthengine_images import Evaluator, Grid, Refused, npy_fields
+from tests.standins.earthengine_tables import TableEvaluator
 
 MAX_BYTES = 50331648
 PROJECT = "xining-sink"
@@ -137,7 +138,7 @@ class Handler(BaseHTTPRequestHandler):
             with self.server.lock:
                 self.server.at_once -= 1
 
-    def _serve(self, path, body):  # noqa: PLR0911 - one return per route
+    def _serve(self, path, body):  # noqa: C901, PLR0911 - one return per route
         if path == "/$discovery/rest":
             return self._send(self.server.discovery)
         if path == "/token":
@@ -148,6 +149,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(self.server.algorithms)
         if path == f"/v1/projects/{PROJECT}/image:computePixels":
             return self._pixels(json.loads(body))
+        if path == f"/v1/projects/{PROJECT}/table:computeFeatures":
+            return self._features(json.loads(body))
         if path.endswith(":listAssets"):
             return self._list(path, parse_qs(urlparse(self.path).query))
         found = re.fullmatch(r"/v1/projects/earthengine-public/assets/(.*)", path)
@@ -188,6 +191,15 @@ class Handler(BaseHTTPRequestHandler):
         buffer = io.BytesIO()
         np.save(buffer, npy_fields(picture))
         self._send(buffer.getvalue(), kind="application/octet-stream")
+
+    def _features(self, request):
+        found = TableEvaluator(self.server.world, request["expression"], None).result
+        first = int(request.get("pageToken") or 0)
+        last = first + min(request.get("pageSize", 1000), self.server.page_size)
+        answer = {"type": "FeatureCollection", "features": found[first:last]}
+        if last < len(found):
+            answer["nextPageToken"] = str(last)
+        self._json(answer)
 
     def _list(self, path, query):
         parent = path.removeprefix("/v1/projects/earthengine-public/assets/")

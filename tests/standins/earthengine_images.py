@@ -91,6 +91,8 @@ class Asset:
     updated: str = UPDATED
     signed: bool = False
     """Whether harmonised numbers may be negative; the real ones may not."""
+    plain: bool = False
+    """Whether numbers are stored as they lie in the file, masked where not above 0."""
 
     def listed(self):
         return {
@@ -118,6 +120,8 @@ class Asset:
     def stored(self, name, values, inside):
         """What the service stores: harmonised numbers, masked where there is none."""
         valid = inside & (values > 0)
+        if self.plain:
+            return Layer(values, valid, inside)
         if self.asset_id.startswith(SCORES):
             cloudy = np.isin(values, CLOUDY)
             return Layer(np.where(cloudy, 0.2, 0.95), valid, inside)
@@ -133,6 +137,8 @@ class World:
     assets: dict[str, Asset] = field(default_factory=dict)
     hazy: set[str] = field(default_factory=set)
     """Indices of images whose score is low everywhere."""
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """GeoJSON features of each table, by asset id."""
 
     def collection(self, asset_id):
         return [a for k, a in self.assets.items() if k.rpartition("/")[0] == asset_id]
@@ -321,6 +327,9 @@ class Evaluator:
 
     def image_addbands(self, dstImg, srcImg, names=None, overwrite=False):
         return Picture({**dstImg.bands, **srcImg.bands}, dstImg.asset)
+
+    def image_tofloat(self, value):
+        return _each(value, lambda v: v.astype(np.float32))
 
     def image_clamp(self, input, low, high):
         return _each(input, lambda v: np.clip(v, low, high))

@@ -199,3 +199,41 @@ def index(folder: Path) -> None:
             remedy="See the reasons above.",
         )
     click.echo(f"{len(done.items)} scenes; use --source {done.catalogue}")
+
+
+def _years(_context: object, _parameter: object, text: str) -> range:
+    """Return ``2020`` or ``2019-2024`` as a range of years."""
+    first, _, last = text.partition("-")
+    if not (first.isdigit() and (last or first).isdigit()):
+        raise click.BadParameter("give 2020, or 2019-2024")
+    years = range(int(first), int(last or first) + 1)
+    if not years or years.start < 2019:
+        raise click.BadParameter("GEDI has observed since 2019; earlier year first")
+    return years
+
+
+@sources.command()
+@click.option("--region", "region_id", required=True, help="Region id.")
+@click.option("--years", callback=_years, required=True, help="2020, or 2019-2024.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Table of plots to write: .gpkg or .csv.",
+)
+@click.option("--source", "name", default="earth-engine", show_default=True)
+def gedi(region_id: str, years: range, out: Path, name: str) -> None:
+    """Write GEDI biomass footprints of a region as plots to train on.
+
+    Footprints are predictions with an error each (column se), not measurements; the
+    mean of GEDI L4B is shown beside them for comparison.
+    """
+    from qhsink.config import load_settings
+    from qhsink.steps.footprints import write_footprints
+    from qhsink.steps.request import find_source
+
+    settings = load_settings()
+    source = find_source(name, settings)
+    done = write_footprints(region_id, years, out, source, settings)
+    for line in done.lines():
+        click.echo(line)

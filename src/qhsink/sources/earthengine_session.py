@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlparse
@@ -97,33 +98,46 @@ class Session:
                 "endTime": end,
                 "region": json.dumps(region),
             }
-            found = ee.data.listImages(wanted)["images"]
-            return list(found or [])
+            # On a proxy's page with a good status the client itself stumbles.
+            with _answers("list of images"):
+                return list(ee.data.listImages(wanted)["images"] or [])
 
         return self.ask(f"list of {collection}", listed)
 
     def updated(self, image_id: str) -> str:
         """Return when the archive last changed an image."""
         if image_id not in self.states:
-            found = self.ask(f"image {image_id}", lambda: ee.data.getAsset(image_id))
-            self.states[image_id] = str(found.get("updateTime", ""))
+
+            def stated() -> str:
+                with _answers("description of an image"):
+                    return str(ee.data.getAsset(image_id).get("updateTime", ""))
+
+            self.states[image_id] = self.ask(f"image {image_id}", stated)
         return self.states[image_id]
 
     def pixels(
-        self, expression: ee.Image, geobox: GeoBox, *, bands: Sequence[str], what: str
+        self,
+        expression: ee.Image,
+        geobox: GeoBox,
+        *,
+        bands: Sequence[str],
+        what: str,
+        itemsize: int = 2,
     ) -> NDArray[Any]:
         """Return an image's pixels on a lattice.
 
         Parameters
         ----------
         expression : ee.Image
-            Of bands of two bytes.
+            Of bands of ``itemsize`` bytes.
         geobox : GeoBox
             Lattice of shape (y, x).
         bands : sequence of str
             Its bands.
         what : str
             What it is, for messages.
+        itemsize : int
+            Bytes of a number.
 
         Returns
         -------
@@ -136,7 +150,7 @@ class Session:
             When the server does not give it whole.
         """
         rows, cols = geobox.shape
-        pending = window_parts((rows, cols), bands=len(bands), itemsize=2)
+        pending = window_parts((rows, cols), bands=len(bands), itemsize=itemsize)
         out: NDArray[Any] | None = None
         while pending:
             part = pending.pop()
@@ -215,6 +229,15 @@ class Session:
             remedy="Run again later: what is done is kept. A lasting 429 wants a "
             "smaller max_concurrent in config/sources.toml.",
         )
+
+
+@contextmanager
+def _answers(kind: str) -> Iterator[None]:
+    """Turn what the client makes of an answer of another kind into BadAnswer."""
+    try:
+        yield
+    except (AttributeError, TypeError, KeyError) as error:
+        raise BadAnswer(f"no {kind} but something else") from error
 
 
 def _parsed(body: bytes, shape: tuple[int, ...], bands: Sequence[str]) -> NDArray[Any]:
