@@ -12,7 +12,8 @@ import shapely
 
 from qhsink.domain.errors import BadInput
 from qhsink.grid import qinghai_albers
-from qhsink.twin.granules import Granule, granules_over, sun_position
+from qhsink.twin.granules import Granule, granules_over
+from qhsink.twin.sun import sun_position
 
 
 @pytest.mark.parametrize(
@@ -47,14 +48,14 @@ def test_granules_cover_the_area_across_a_zone_border():
         moved = shapely.transform(
             part, lambda p, t=to_utm: np.column_stack(t.transform(*p.T))
         )
-        assert granule.outline.buffer(5).contains(moved)
+        assert granule.frame.outline.buffer(5).contains(moved)
 
 
 def test_interpolated_places_are_within_a_tenth_of_a_metre():
     granule, crs = Granule(47, 600_000, 4_100_000, 60), qinghai_albers()
     rng = np.random.default_rng(1)
     rows, columns = rng.integers(0, granule.size, (2, 2_000))
-    x, y = granule.grid_places(rows, columns, crs)
+    x, y = granule.frame.places(rows, columns, crs)
     exact = pyproj.Transformer.from_crs(granule.epsg, crs, always_xy=True).transform(
         granule.left + (columns + 0.5) * 60, granule.top - (rows + 0.5) * 60
     )

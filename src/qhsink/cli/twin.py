@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 DEMO_REGIONS = ("qilian", "632324", "eling-zhaling")
 """A national park, a grassland county, a wetland: what ``make run`` monitors."""
 
+DEMO_PRODUCTS = "s2,dem"
+"""What it reads."""
+
 COARSE_M = 240.0
 """Pixel size of the reduced form for tests [m]."""
 
@@ -47,6 +50,12 @@ twin.add_command(plots)
 @click.option(
     "--pixel-size", type=float, default=60.0, show_default=True, help="Pixel edge [m]."
 )
+@click.option(
+    "--products",
+    default=DEMO_PRODUCTS,
+    show_default=True,
+    help="What to simulate, with commas between: s2, dem, s1, landsat.",
+)
 @click.option("--coarse", is_flag=True, help="Shorthand for --pixel-size 240.")
 @click.option("--force", is_flag=True, help="Build again even if it is complete.")
 def build(
@@ -55,10 +64,11 @@ def build(
     regions: tuple[str, ...],
     year: int,
     pixel_size: float,
+    products: str,
     coarse: bool,
     force: bool,
 ) -> None:
-    """Build the demonstration archive: simulated Sentinel-2 L2A as a STAC catalogue."""
+    """Build the demonstration archive: simulated products as a STAC catalogue."""
     from qhsink.config import project_dir
     from qhsink.grid import qinghai_albers
     from qhsink.regions.database import load_database
@@ -78,13 +88,15 @@ def build(
         seed=seed,
         year=year,
         pixel_size_m=COARSE_M if coarse else pixel_size,
+        products=[name.strip() for name in products.split(",") if name.strip()],
         on_progress=steps,
         force=force,
     )
     manifest = read_manifest(out) or {}
     state = "built" if steps.called else "complete already, nothing to do"
+    counts = ", ".join(f"{n} {name}" for name, n in manifest["products"].items())
     click.echo(
-        f"{catalog}: {state} ({manifest['items']} scenes, "
+        f"{catalog}: {state} ({counts}, "
         f"{manifest['bytes'] / 1e6:.0f} MB, provenance: {manifest['provenance']})"
     )
 

@@ -23,14 +23,30 @@ from shapely.geometry.base import BaseGeometry
 from qhsink.domain.errors import BadInput, StoreFault
 from qhsink.grid import qinghai_albers
 from qhsink.store import code_version
-from qhsink.twin import catalog, truth
-from qhsink.twin.granules import granules_over
-from qhsink.twin.scenes import Steps, Terrain, lights, pass_days, write_granule
+from qhsink.twin import (
+    catalog,
+    elevation_model,
+    landsat,
+    landsat_items,
+    radar,
+    scenes,
+    sentinel2_items,
+    truth,
+)
+from qhsink.twin.catalog import PROVENANCE, Shelf
+from qhsink.twin.orders import Item, Job, Order, Steps, Terrain
 from qhsink.twin.spec import TwinSpec, load_spec
 
 MANIFEST = "manifest.json"
-PROVENANCE = "simulated"
 Progress = Callable[[int, int, str], None]
+
+PRODUCTS: Mapping[str, tuple[Shelf, Callable[[Order], list[Job]]]] = {
+    "s2": (sentinel2_items.SHELF, scenes.jobs),
+    "dem": (elevation_model.SHELF, elevation_model.jobs),
+    "s1": (radar.SHELF, radar.jobs),
+    "landsat": (landsat_items.SHELF, landsat.jobs),
+}
+"""Name of a product to its collection and to what makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,8 @@ class Recipe:
     year: int
     pixel_size_m: float
     spec: TwinSpec
+    products: tuple[str, ...]
+    """Keys of ``PRODUCTS``."""
 
     def digest(self) -> str:
         """Return the digest of parameters, geometry and code version."""
@@ -56,6 +74,7 @@ class Recipe:
             "seed": self.seed,
             "year": self.year,
             "pixel_size_m": self.pixel_size_m,
+            "products": self.products,
         }
         text = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -70,6 +89,7 @@ def build_archive(  # noqa: PLR0913 - each option is one thing to choose
     pixel_size_m: float,
     lakes: Sequence[BaseGeometry] = (),
     spec: TwinSpec | None = None,
+    products: Sequence[str] = ("s2",),
     on_progress: Progress | None = None,
     workers: int = 2,
     force: bool = False,
@@ -92,6 +112,8 @@ def build_archive(  # noqa: PLR0913 - each option is one thing to choose
         Real lakes, in grid coordinates.
     spec : TwinSpec, optional
         Parameters; ``config/twin.toml`` by default.
+    products : sequence of str
+        Keys of ``PRODUCTS``.
     on_progress : callable, optional
         Called with (steps done, steps in all, what was done).
     workers : int
@@ -102,11 +124,21 @@ def build_archive(  # noqa: PLR0913 - each option is one thing to choose
     Raises
     ------
     BadInput
-        No region, a pixel size that does not fit, or a folder that is not ours.
+        No region, no such product, a pixel size that does not fit, or a folder that
+        is not ours.
     StoreFault
         The disk is full or not writable.
     """
-    recipe = _recipe(regions, lakes, seed, year, pixel_size_m, spec or load_spec())
+    recipe = Recipe(
+        regions=tuple(sorted(regions, key=lambda region: region[0])),
+        lakes=tuple(lakes),
+        seed=seed,
+        year=year,
+        pixel_size_m=float(pixel_size_m),
+        spec=spec or load_spec(),
+        products=tuple(name for name in PRODUCTS if name in products),
+    )
+    _check(recipe, products)
     if not force and is_complete(out, recipe):
         return out / "catalog.json"
     _check_replaceable(out)
@@ -149,71 +181,58 @@ def read_manifest(out: Path) -> dict[str, Any] | None:
     return found
 
 
-def _recipe(
-    regions: Sequence[tuple[str, BaseGeometry]],
-    lakes: Sequence[BaseGeometry],
-    seed: int,
-    year: int,
-    pixel_size_m: float,
-    spec: TwinSpec,
-) -> Recipe:
-    if not regions:
+def _check(recipe: Recipe, products: Sequence[str]) -> None:
+    if not recipe.regions:
         raise BadInput(
             "no region",
             expected="at least one region to simulate",
             remedy="Name one with --region.",
         )
-    if not 0 <= seed < 2**31:
+    if not 0 <= recipe.seed < 2**31:
         raise BadInput(
-            f"seed {seed}", expected="0 to 2147483647", remedy="Give another --seed."
+            f"seed {recipe.seed}",
+            expected="0 to 2147483647",
+            remedy="Give another --seed.",
         )
-    ordered = tuple(sorted(regions, key=lambda region: region[0]))
-    return Recipe(ordered, tuple(lakes), seed, year, float(pixel_size_m), spec)
+    unknown = sorted(set(products) - set(PRODUCTS))
+    if unknown or not products:
+        raise BadInput(
+            f"product {unknown[0]!r}" if unknown else "no product",
+            expected=f"some of {', '.join(PRODUCTS)}",
+            remedy="Name them with --products, with commas between.",
+        )
 
 
 def _write_archive(
     aside: Path, recipe: Recipe, on_progress: Progress | None, workers: int
 ) -> dict[str, Any]:
-    spec, crs = recipe.spec, qinghai_albers()
-    area = shapely.union_all([shape for _, shape in recipe.regions])
-    area = area.simplify(100.0).buffer(spec.buffer_m, quad_segs=4)
-    terrain = Terrain(crs, recipe.lakes, spec.shore_m)
-    world = spec.build_world(recipe.seed, recipe.year)
-    granules = granules_over(area, crs, pixel_size=recipe.pixel_size_m)
-    skies = lights(spec, seed=recipe.seed, year=recipe.year)
-    total = len(granules) * len(spec.passes) + len(recipe.regions)
+    order = _order(aside, recipe)
+    jobs = [(job, name) for name in recipe.products for job in PRODUCTS[name][1](order)]
+    total = sum(job.steps for job, _ in jobs) + len(recipe.regions)
     steps = Steps(total, on_progress)
-    scenes = aside / catalog.COLLECTION
+    items: dict[str, list[Item]] = {name: [] for name in recipe.products}
     with ThreadPoolExecutor(workers) as pool:
         # The longest jobs first, so that no worker is left alone with one at the end.
         truths = {
-            name: pool.submit(_write_truth, aside, name, shape, recipe, terrain, steps)
+            name: pool.submit(_write_truth, order, name, shape, steps)
             for name, shape in sorted(recipe.regions, key=lambda r: -r[1].area)
         }
-        largest_first = sorted(granules, key=lambda entry: -entry[1].area)
         pending = [
-            pool.submit(
-                write_granule,
-                scenes,
-                granule,
-                part,
-                terrain=terrain,
-                world=world,
-                spec=spec,
-                year=recipe.year,
-                skies=skies,
-                step_done=steps,
-            )
-            for granule, part in largest_first
+            (pool.submit(job.make, steps), name)
+            for job, name in sorted(jobs, key=lambda entry: -entry[0].weight)
         ]
         try:
-            items = [item for job in pending for item in job.result()]
-            means = {name: job.result() for name, job in truths.items()}
+            for made, name in pending:
+                items[name] += made.result()
+            means = {name: made.result() for name, made in truths.items()}
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    _write_catalog(aside, items, recipe)
-    truth.write_events(aside / "truth" / "events.gpkg", world, recipe.regions, crs)
+    _write_catalog(aside, items)
+    crs = order.terrain.crs
+    truth.write_events(
+        aside / "truth" / "events.gpkg", order.world, recipe.regions, crs
+    )
     _write_json(
         aside / "truth" / "truth.json",
         {
@@ -224,52 +243,49 @@ def _write_archive(
         },
     )
     return {
-        "granules": sorted(granule.name for granule, _ in granules),
-        "items": len(items),
+        "products": {name: len(found) for name, found in items.items()},
+        "items": sum(len(found) for found in items.values()),
     }
 
 
+def _order(aside: Path, recipe: Recipe) -> Order:
+    spec = recipe.spec
+    area = shapely.union_all([shape for _, shape in recipe.regions])
+    return Order(
+        folder=aside,
+        area=area.simplify(100.0).buffer(spec.buffer_m, quad_segs=4),
+        terrain=Terrain(qinghai_albers(), recipe.lakes, spec.shore_m),
+        world=spec.build_world(recipe.seed, recipe.year),
+        spec=spec,
+        pixel_size=recipe.pixel_size_m,
+    )
+
+
 def _write_truth(
-    aside: Path,
-    name: str,
-    shape: BaseGeometry,
-    recipe: Recipe,
-    terrain: Terrain,
-    steps: Steps,
+    order: Order, name: str, shape: BaseGeometry, steps: Steps
 ) -> dict[str, Any]:
     means = truth.write_truth(
-        aside / "truth",
+        order.folder / "truth",
         name,
         shape,
-        terrain=terrain,
-        world=recipe.spec.build_world(recipe.seed, recipe.year),
-        pixel_size=recipe.pixel_size_m,
+        terrain=order.terrain,
+        world=order.world,
+        pixel_size=order.pixel_size,
     )
     steps(f"truth of {name}")
     return means
 
 
-def _write_catalog(
-    aside: Path, items: Sequence[Mapping[str, Any]], recipe: Recipe
-) -> None:
-    first, last = pass_days(recipe.spec.passes, recipe.year)
-    boxes = [item["bbox"] for item in items]
-    bbox = [
-        min(b[0] for b in boxes),
-        min(b[1] for b in boxes),
-        max(b[2] for b in boxes),
-        max(b[3] for b in boxes),
-    ]
-    hrefs = sorted(
-        f"./{item['properties']['grid:code'].removeprefix('MGRS-')}/{item['id']}"
-        f"/{item['id']}.json"
-        for item in items
-    )
-    document = catalog.collection(
-        bbox=bbox, first=first, last=last, items=hrefs, gsd=recipe.pixel_size_m
-    )
-    _write_json(aside / catalog.COLLECTION / "collection.json", document)
-    _write_json(aside / "catalog.json", catalog.catalog())
+def _write_catalog(aside: Path, items: Mapping[str, Sequence[Item]]) -> None:
+    """Write the root and a collection for each product that has items."""
+    shelves = [PRODUCTS[name][0] for name, found in items.items() if found]
+    for shelf, found in zip(shelves, filter(None, items.values()), strict=True):
+        folder = aside / shelf.id
+        places = {path.stem: path for path in folder.rglob("*.json")}
+        hrefs = [f"./{places[i['id']].relative_to(folder).as_posix()}" for i in found]
+        document = catalog.collection(shelf, found, hrefs=hrefs)
+        _write_json(folder / "collection.json", document)
+    _write_json(aside / "catalog.json", catalog.catalog(s.id for s in shelves))
 
 
 def _seal(aside: Path, recipe: Recipe, meta: Mapping[str, Any]) -> None:

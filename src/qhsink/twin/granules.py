@@ -1,4 +1,4 @@
-"""Where granules lie and where the sun stands: MGRS squares and a solar ephemeris.
+"""Where Sentinel-2 granules lie: MGRS squares.
 
 Sentinel-2 granules are 109.8 km squares on the 100 km squares of MGRS, in the square's
 own UTM zone, and overlap their neighbours. Which pixels they hold is decided
@@ -8,32 +8,27 @@ elsewhere.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
-from typing import Any
+from typing import TypeVar
 
-import numpy as np
 import pyproj
-import shapely
-from affine import Affine
-from numpy.typing import NDArray
-from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
 from qhsink.domain.errors import BadInput
+from qhsink.twin.frames import Frame, project, transformer
 
 SQUARE_M = 100_000
 EDGE_M = 109_800
 NATIVE_M = 60
-OVERLAP_M = 1_200.0
 """Granule corners lie on multiples of 60 m, so that all product levels align."""
+OVERLAP_M = 1_200.0
+"""Width by which the parts that granules hold overlap."""
 _COLUMNS = ("STUVWXYZ", "ABCDEFGH", "JKLMNPQR")
 _ROWS = "ABCDEFGHJKLMNPQRSTUV"
 _BANDS = "CDEFGHJKLMNPQRSTUVWX"
-_CONTROL_M = 1_920
-"""Spacing of exactly transformed points; between them the error is below 0.1 m."""
+
+_Piece = TypeVar("_Piece", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +65,10 @@ class Granule:
         return math.ceil(EDGE_M / self.pixel_size)
 
     @property
-    def transform(self) -> Affine:
-        """Pixel to UTM coordinates."""
-        p = self.pixel_size
-        return Affine(p, 0.0, self.left, 0.0, -p, self.top)
+    def frame(self) -> Frame:
+        """The product's raster."""
+        size, pixel = self.size, self.pixel_size
+        return Frame(self.epsg, self.left, self.top, size, size, pixel)
 
     @property
     def square(self) -> str:
@@ -101,66 +96,6 @@ class Granule:
             self.easting + half, self.northing + half
         )
         return float(lon), float(lat)
-
-    @property
-    def outline(self) -> BaseGeometry:
-        """Product extent in UTM coordinates."""
-        edge = self.size * self.pixel_size
-        return box(self.left, self.top - edge, self.left + edge, self.top)
-
-    def grid_places(
-        self,
-        rows: NDArray[np.int64],
-        columns: NDArray[np.int64],
-        crs: pyproj.CRS,
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return pixel centres in the coordinates of the analysis grid.
-
-        Parameters
-        ----------
-        rows, columns : int64 arrays of shape (n,)
-            Pixels of this granule.
-        crs : CRS
-            The analysis grid's.
-
-        Returns
-        -------
-        x, y : float64 arrays of shape (n,)
-
-        Notes
-        -----
-        Exact at points of a lattice fixed to the UTM zone, bilinear between them
-        (error below 0.1 m), so that overlapping granules agree to the last bit.
-        """
-        east = self.left + (columns + 0.5) * self.pixel_size
-        north = self.top - (rows + 0.5) * self.pixel_size
-        first_c = math.floor(self.left / _CONTROL_M)
-        first_r = math.floor((self.top - EDGE_M - self.pixel_size) / _CONTROL_M)
-        count = math.ceil(EDGE_M / _CONTROL_M) + 3
-        nodes_e = (first_c + np.arange(count)) * float(_CONTROL_M)
-        nodes_n = (first_r + np.arange(count)) * float(_CONTROL_M)
-        to_grid = transformer(self.epsg, crs)
-        mesh = np.meshgrid(nodes_e, nodes_n)
-        node_x, node_y = to_grid.transform(*mesh)
-        u, v = east / _CONTROL_M, north / _CONTROL_M
-        j, i = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)
-        fu, fv = u - j, v - i
-        j -= first_c
-        i -= first_r
-        return _bilinear(node_x, i, j, fu, fv), _bilinear(node_y, i, j, fu, fv)
-
-
-def _bilinear(
-    node: NDArray[np.float64],
-    i: NDArray[np.int64],
-    j: NDArray[np.int64],
-    fu: NDArray[np.float64],
-    fv: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    low = node[i, j] + fu * (node[i, j + 1] - node[i, j])
-    high = node[i + 1, j] + fu * (node[i + 1, j + 1] - node[i + 1, j])
-    found: NDArray[np.float64] = low + fv * (high - low)
-    return found
 
 
 def granules_over(
@@ -194,15 +129,30 @@ def granules_over(
             expected=f"a multiple of {NATIVE_M} m",
             remedy="Give --pixel-size 60, 120 or 240.",
         )
-    candidates = {
-        granule: _on_grid(granule, crs).intersection(area)
-        for granule in _candidates(area, crs, pixel_size)
-    }
+    return few_that_cover(
+        area,
+        {
+            granule: project(granule.frame.outline, granule.epsg, crs, spacing=5_000.0)
+            for granule in _candidates(area, crs, pixel_size)
+        },
+        least_m2=pixel_size**2,
+    )
+
+
+def few_that_cover(
+    area: BaseGeometry, outlines: Mapping[_Piece, BaseGeometry], *, least_m2: float
+) -> list[tuple[_Piece, BaseGeometry]]:
+    """Return few pieces that together cover ``area``, and what each one holds.
+
+    Greedy: the piece that adds most comes next, until none adds ``least_m2``. Parts
+    overlap by ``OVERLAP_M``. Pieces that add alike follow their own text.
+    """
+    candidates = {piece: o.intersection(area) for piece, o in outlines.items()}
     chosen, missing = [], area
     while candidates:
         adds = {g: part.intersection(missing) for g, part in candidates.items()}
-        best = max(adds, key=lambda g: (adds[g].area, g.name))
-        if adds[best].area < pixel_size**2:
+        best = max(adds, key=lambda piece: (adds[piece].area, str(piece)))
+        if adds[best].area < least_m2:
             break
         whole = candidates.pop(best)
         chosen.append((best, whole.intersection(adds[best].buffer(OVERLAP_M))))
@@ -237,54 +187,5 @@ def _in_zone(granule: Granule) -> bool:
     return bool(east > zone_west and west < zone_west + 6.0)
 
 
-def _on_grid(granule: Granule, crs: pyproj.CRS) -> BaseGeometry:
-    to_grid = transformer(granule.epsg, crs)
-    return shapely.transform(
-        shapely.segmentize(granule.outline, 5_000.0),
-        lambda points: np.column_stack(to_grid.transform(*points.T)),
-    )
-
-
-@lru_cache(maxsize=64)
-def transformer(source: Any, target: Any) -> pyproj.Transformer:
-    """Return the transformer between two CRS (EPSG code or CRS), x before y.
-
-    Kept, because making one costs more than transforming a granule's nodes; pyproj's
-    are safe to share between threads.
-    """
-    return pyproj.Transformer.from_crs(source, target, always_xy=True)
-
-
 def _to_lonlat(epsg: int) -> pyproj.Transformer:
     return transformer(epsg, 4326)
-
-
-def sun_position(
-    when: datetime, longitude: float, latitude: float
-) -> tuple[float, float]:
-    """Return the sun's elevation and azimuth (clockwise from north) [deg].
-
-    Low-precision formulas of the Astronomical Almanac (error about 0.01 deg, without
-    refraction).
-    """
-    days = (when.timestamp() - 946_728_000.0) / 86_400.0
-    mean_longitude = math.radians((280.460 + 0.9856474 * days) % 360.0)
-    anomaly = math.radians((357.528 + 0.9856003 * days) % 360.0)
-    ecliptic = mean_longitude + math.radians(
-        1.915 * math.sin(anomaly) + 0.020 * math.sin(2.0 * anomaly)
-    )
-    tilt = math.radians(23.439 - 4e-7 * days)
-    declination = math.asin(math.sin(tilt) * math.sin(ecliptic))
-    ascension = math.atan2(math.cos(tilt) * math.sin(ecliptic), math.cos(ecliptic))
-    sidereal = math.radians((280.46062 + 360.98564737 * days + longitude) % 360.0)
-    hour = sidereal - ascension
-    phi = math.radians(latitude)
-    height = math.asin(
-        math.sin(phi) * math.sin(declination)
-        + math.cos(phi) * math.cos(declination) * math.cos(hour)
-    )
-    azimuth = math.atan2(
-        -math.sin(hour),
-        math.tan(declination) * math.cos(phi) - math.sin(phi) * math.cos(hour),
-    )
-    return math.degrees(height), math.degrees(azimuth) % 360.0

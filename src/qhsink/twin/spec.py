@@ -5,13 +5,12 @@ Reads and checks; computes nothing about places or dates.
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from qhsink.config import parse_section, project_dir, read_toml
 from qhsink.domain.errors import ConfigError
@@ -20,20 +19,23 @@ from qhsink.twin.disturbance import CELL_M
 from qhsink.twin.emulator import load_emulator
 from qhsink.twin.ground_light import SURFACES
 from qhsink.twin.habitat import Climate
+from qhsink.twin.product_spec import (
+    DemSection,
+    LandsatSection,
+    Overpass,
+    RadarSection,
+    Section,
+    Share,
+)
 from qhsink.twin.recording import Instrument
 from qhsink.twin.scene_class import Confusion, noise_level
 from qhsink.twin.sensor import Optics
 from qhsink.twin.world import World
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Table = tuple[tuple[float, ...], ...]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TypeSection(_Section):
+class TypeSection(Section):
     """Traits of a class's low vegetation."""
 
     leaf_angle_deg: Annotated[float, Field(ge=20, le=80)]
@@ -54,7 +56,7 @@ class TypeSection(_Section):
     """Factor on the soil's reflectance: 1 dry."""
 
 
-class StandSection(_Section):
+class StandSection(Section):
     """Traits of a wood."""
 
     height_m: Annotated[float, Field(gt=0)]
@@ -71,7 +73,7 @@ class StandSection(_Section):
     """Leaf area per crown area."""
 
 
-class WorldSection(_Section):
+class WorldSection(Section):
     """Large-scale relief and climate."""
 
     left_m: float
@@ -133,7 +135,7 @@ class WorldSection(_Section):
         return table
 
 
-class Spectrum(_Section):
+class Spectrum(Section):
     """One plain surface."""
 
     source: str
@@ -142,7 +144,7 @@ class Spectrum(_Section):
     """Reflectance by band; the same for all instruments."""
 
 
-class SensorSection(_Section):
+class SensorSection(Section):
     """Errors and coding of the product, and how its classification errs."""
 
     noise_multiplicative: Share
@@ -229,13 +231,9 @@ class SensorSection(_Section):
         )
 
 
-class Pass(_Section):
-    """One acquisition date."""
+class Pass(Overpass):
+    """One acquisition of Sentinel-2."""
 
-    day: Annotated[str, Field(pattern=r"^\d\d-\d\d$")]
-    """MM-DD."""
-    time: Annotated[str, Field(pattern=r"^\d\d:\d\d:\d\d$")]
-    """UTC time of the datatake."""
     platform: Annotated[str, Field(pattern=r"^sentinel-2[abc]$")]
     """Satellite."""
     cloud: Share
@@ -245,12 +243,8 @@ class Pass(_Section):
     snow_line_m: float
     """Fresh snow lies above this height over the limit of vegetation [m]."""
 
-    def on(self, year: int) -> date:
-        """Return the day in ``year``."""
-        return date.fromisoformat(f"{year}-{self.day}")
 
-
-class TwinSpec(_Section):
+class TwinSpec(Section):
     """Everything that decides the archive beside regions, seed, year and pixel."""
 
     world: WorldSection
@@ -261,6 +255,9 @@ class TwinSpec(_Section):
     shore_m: Annotated[float, Field(ge=0)]
     """Width of a lake's shore [m]."""
     passes: Annotated[tuple[Pass, ...], Field(min_length=1)]
+    dem: DemSection
+    radar: RadarSection
+    landsat: LandsatSection
 
     def build_world(self, seed: int, year: int = 2025) -> World:
         """Return the world of ``seed`` as it is in ``year``."""

@@ -80,6 +80,13 @@ def _fill_ground(
 
 
 @njit(nogil=True, cache=True)
+def _amplitude(rough: float) -> float:
+    """Return the height of ridges [m] where the spread of height is ``rough`` [m]."""
+    amplitude: float = min(max(250.0 + 1.7 * rough, 350.0), 1400.0) * 1.5
+    return amplitude
+
+
+@njit(nogil=True, cache=True)
 def fill_relief(
     x: np.ndarray,
     y: np.ndarray,
@@ -110,9 +117,27 @@ def fill_relief(
     moved[:] = y + step
     _fill_ground(x, moved, seed, room, north, beyond)
     for p in range(x.size):
-        amplitude = min(max(250.0 + 1.7 * rough[p], 350.0), 1400.0) * 1.5
+        amplitude = _amplitude(rough[p])
         fall = math.sqrt(relief[RIVER, p] + (beyond[p] - here[p]) ** 2) / step
         relief[HEIGHT, p] = base[p] + amplitude * (crest[p] - MEAN_CREST)
         east[p] = amplitude * (east[p] - crest[p]) / step
         north[p] = amplitude * (north[p] - crest[p]) / step
         relief[RIVER, p] = abs(here[p]) / max(fall, 1e-6)
+
+
+@njit(nogil=True, cache=True)
+def fill_heights(
+    x: np.ndarray,
+    y: np.ndarray,
+    base: np.ndarray,
+    rough: np.ndarray,
+    seed: int,
+    room: np.ndarray,
+    height: np.ndarray,
+) -> None:
+    """Fill height [m] alone, as ``fill_relief`` does; ``room`` is of the same rows."""
+    valley = room[6][: x.size]
+    _fill_ground(x, y, seed, room, height, valley)
+    for p in range(x.size):
+        amplitude = _amplitude(rough[p])
+        height[p] = base[p] + amplitude * (height[p] - MEAN_CREST)

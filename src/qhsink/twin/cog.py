@@ -1,0 +1,71 @@
+"""One band to a cloud-optimised GeoTIFF, as the archives ship them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+
+from qhsink.store import file_digest
+from qhsink.twin.catalog import Written
+from qhsink.twin.frames import Frame
+
+COG_OPTIONS = {
+    "driver": "COG",
+    "compress": "deflate",
+    "level": 1,
+    "predictor": 2,
+    "blocksize": 512,
+    "overview_resampling": "nearest",
+    "sparse_ok": True,
+    "num_threads": 1,
+}
+FLOAT_PREDICTOR = 3
+"""TIFF predictor for floating point."""
+
+
+def write_cog(
+    path: Path,
+    values: NDArray[Any],
+    *,
+    transform: Affine,
+    crs: str,
+    nodata: float,
+    **options: Any,
+) -> None:
+    """Write one band (y, x) as a cloud-optimised GeoTIFF."""
+    # One GDAL environment per thread: rasterio's is thread-local.
+    with (
+        rasterio.Env(GDAL_CACHEMAX=64),
+        rasterio.open(
+            path,
+            "w",
+            **(COG_OPTIONS | options),
+            height=values.shape[0],
+            width=values.shape[1],
+            count=1,
+            dtype=values.dtype,
+            crs=crs,
+            transform=transform,
+            nodata=nodata,
+        ) as file,
+    ):
+        file.write(values, 1)
+
+
+def write_raster(
+    path: Path, values: NDArray[Any], frame: Frame, *, nodata: float, **options: Any
+) -> Written:
+    """Write a frame's raster (y, x) and return its size and digest."""
+    write_cog(
+        path,
+        values,
+        transform=frame.transform,
+        crs=f"EPSG:{frame.epsg}",
+        nodata=nodata,
+        **options,
+    )
+    return Written(path.stat().st_size, file_digest(path))

@@ -1,0 +1,258 @@
+"""Items of simulated Sentinel-2 L2A, laid out as Earth Search's.
+
+Builds dictionaries; where files lie and what they hold is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from shapely.geometry.base import BaseGeometry
+
+from qhsink.twin.catalog import (
+    COG,
+    Shelf,
+    Written,
+    checksums,
+    feature,
+    iso,
+    lattice,
+)
+from qhsink.twin.granules import Granule
+from qhsink.twin.product_spec import Overpass
+from qhsink.twin.spec import Pass
+from qhsink.twin.sun import sun_position
+
+ORBIT = 4
+"""Relative orbit number written into product names."""
+EXTENSIONS = (
+    "eo/v1.1.0",
+    "file/v2.1.0",
+    "grid/v1.1.0",
+    "mgrs/v1.0.0",
+    "projection/v1.1.0",
+    "raster/v1.1.0",
+    "view/v1.0.0",
+)
+_ABOUT = (
+    "A small archive over real Qinghai regions: the L2A product carries every band and "
+    "the scene classification at its 60 m level (R60m); asset keys and item fields "
+    "follow Earth Search's {}. Pixels outside the regions and their surroundings are "
+    "nodata, as outside a swath."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file of an item."""
+
+    key: str
+    """Asset key of Earth Search c1."""
+    file: str
+    """File name, after the Sentinel-2 band."""
+    title: str
+    common_name: str | None
+    """STAC common name; None for the scene classification."""
+    centre: float = 0.0
+    """Central wavelength [um]."""
+    width: float = 0.0
+    """Full width at half maximum [um]."""
+
+
+ASSETS = (
+    Asset("blue", "B02", "Blue", "blue", 0.490, 0.098),
+    Asset("green", "B03", "Green", "green", 0.560, 0.045),
+    Asset("red", "B04", "Red", "red", 0.665, 0.038),
+    Asset("nir08", "B8A", "NIR 2", "nir08", 0.865, 0.033),
+    Asset("swir16", "B11", "SWIR 1.6μm", "swir16", 1.610, 0.143),
+    Asset("swir22", "B12", "SWIR 2.2μm", "swir22", 2.190, 0.242),
+    Asset("scl", "SCL", "Scene classification map (SCL)", None),
+)
+"""Files of an item; the first six in the order of ``qhsink.domain.scene.BANDS``."""
+
+SCL_SHARES = {
+    1: "s2:saturated_defective_pixel_percentage",
+    2: "s2:dark_features_percentage",
+    3: "s2:cloud_shadow_percentage",
+    4: "s2:vegetation_percentage",
+    5: "s2:not_vegetated_percentage",
+    6: "s2:water_percentage",
+    7: "s2:unclassified_percentage",
+    8: "s2:medium_proba_clouds_percentage",
+    9: "s2:high_proba_clouds_percentage",
+    10: "s2:thin_cirrus_percentage",
+    11: "s2:snow_ice_percentage",
+}
+"""Scene class to the item property that carries its share of the valid pixels."""
+
+CLOUD_CLASSES = (8, 9, 10)
+"""Classes that make up ``eo:cloud_cover``, as in the real product."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How an item says its numbers become reflectance."""
+
+    shelf: Shelf
+    """Collection, and with it the style of ids."""
+    baseline: str
+    """Processing baseline."""
+    scale: float
+    """Reflectance per digital number."""
+    stated: float
+    """Offset that the bands state [reflectance]."""
+    applied: bool
+    """``earthsearch:boa_offset_applied``: the files come without the 1000 DN."""
+    checksums: bool
+    """Whether items state size and digest of their files."""
+
+
+SHELF = Shelf(
+    "sentinel-2-c1-l2a",
+    "Sentinel-2 Collection 1 Level-2A",
+    _ABOUT.format("sentinel-2-c1-l2a"),
+    "sentinel-2",
+)
+
+
+def moment(when: Overpass, year: int) -> datetime:
+    """Return the datatake's start (UTC)."""
+    return datetime.combine(when.on(year), time.fromisoformat(when.time), UTC)
+
+
+def item_id(granule: Granule, when: Pass, year: int) -> str:
+    """Return the id of an item, as c1 names them."""
+    stamp = moment(when, year).strftime("%Y%m%dT%H%M%S")
+    return f"S2{when.platform[-1].upper()}_T{granule.name}_{stamp}_L2A"
+
+
+def item(
+    granule: Granule,
+    when: Pass,
+    *,
+    year: int,
+    footprint: BaseGeometry,
+    shares: Mapping[int, float],
+    files: Mapping[str, Written],
+    coding: Coding,
+    seed: int,
+) -> dict[str, Any]:
+    """Return a STAC item.
+
+    Parameters
+    ----------
+    granule : Granule
+        Where.
+    when : Pass
+        Date, time and platform.
+    year : int
+        Calendar year.
+    footprint : shapely geometry
+        Outline of the valid pixels, longitude and latitude.
+    shares : mapping of int to float
+        Share of the valid pixels by scene class, 0..1; at 0 that of the granule
+        without an observation.
+    files : mapping of str to Written
+        Size and digest by asset key.
+    coding : Coding
+        How numbers become reflectance.
+    seed : int
+        Of the world.
+    """
+    start = moment(when, year)
+    sensed = start + timedelta(seconds=15)
+    lon, lat = granule.centre
+    elevation, azimuth = sun_position(sensed, lon, lat)
+    properties = {
+        "datetime": iso(sensed),
+        "created": iso(start + timedelta(hours=4)),
+        "platform": when.platform,
+        "constellation": "sentinel-2",
+        "instruments": ["msi"],
+        "gsd": granule.pixel_size,
+        "eo:cloud_cover": round(
+            100.0 * sum(shares.get(k, 0.0) for k in CLOUD_CLASSES), 4
+        ),
+        "proj:epsg": granule.epsg,
+        "proj:centroid": {"lat": round(lat, 5), "lon": round(lon, 5)},
+        "mgrs:utm_zone": granule.zone,
+        "mgrs:latitude_band": granule.latitude_band,
+        "mgrs:grid_square": granule.square,
+        "grid:code": f"MGRS-{granule.name}",
+        "view:sun_elevation": round(elevation, 4),
+        "view:sun_azimuth": round(azimuth, 4),
+        **_product_names(granule, when, start, coding.baseline),
+        "s2:nodata_pixel_percentage": round(100.0 * shares[0], 4),
+        **{
+            name: round(100.0 * shares.get(code, 0.0), 4)
+            for code, name in SCL_SHARES.items()
+        },
+        "earthsearch:boa_offset_applied": coding.applied,
+        "qhsink:seed": seed,
+    }
+    return feature(
+        item_id(granule, when, year),
+        coding.shelf.id,
+        footprint=footprint,
+        properties=properties,
+        assets={
+            asset.key: _asset(asset, granule, files[asset.key], coding)
+            for asset in ASSETS
+        },
+        extensions=EXTENSIONS,
+        depth=2,
+    )
+
+
+def _product_names(
+    granule: Granule, when: Pass, start: datetime, baseline: str
+) -> dict[str, Any]:
+    letter = when.platform[-1].upper()
+    sensed = start.strftime("%Y%m%dT%H%M%S")
+    made = (start + timedelta(hours=4)).strftime("%Y%m%dT%H%M%S")
+    number = baseline.replace(".", "")
+    return {
+        "s2:product_type": "S2MSI2A",
+        "s2:processing_baseline": baseline,
+        "s2:product_uri": (
+            f"S2{letter}_MSIL2A_{sensed}_N{number}_R{ORBIT:03d}"
+            f"_T{granule.name}_{made}.SAFE"
+        ),
+        "s2:generation_time": iso(start + timedelta(hours=4)),
+        "s2:datatake_type": "INS-NOBS",
+    }
+
+
+def _asset(
+    asset: Asset, granule: Granule, file: Written, coding: Coding
+) -> dict[str, Any]:
+    band: dict[str, Any] = {
+        "nodata": 0,
+        "data_type": "uint16" if asset.common_name else "uint8",
+        "spatial_resolution": granule.pixel_size,
+    }
+    entry: dict[str, Any] = {
+        "href": f"./{asset.file}.tif",
+        "type": COG,
+        "title": f"{asset.title} - {granule.pixel_size:g}m",
+        "gsd": granule.pixel_size,
+        **lattice(granule.frame),
+        **(checksums(file) if coding.checksums else {}),
+        "roles": ["data"],
+    }
+    if asset.common_name:
+        band |= {"scale": coding.scale, "offset": coding.stated}
+        entry["eo:bands"] = [
+            {
+                "name": asset.file,
+                "common_name": asset.common_name,
+                "center_wavelength": asset.centre,
+                "full_width_half_max": asset.width,
+            }
+        ]
+        entry["roles"] = ["data", "reflectance"]
+    entry["raster:bands"] = [band]
+    return entry
