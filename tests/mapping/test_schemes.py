@@ -35,7 +35,7 @@ def test_without_coordinates_runs_of_rows_are_held_out(placed):
     main = main_scheme(bare, RECIPE, np.zeros(COUNT))
     assert main.title == "runs of 10 consecutive rows"
     assert len(np.unique(main.groups)) == 60
-    assert other_schemes(bare, RECIPE, main, np.zeros(COUNT), None) == {}
+    assert other_schemes(bare, RECIPE, main, np.zeros(COUNT), None, report=print) == {}
 
 
 def test_with_coordinates_blocks_as_wide_as_residuals_are_alike(placed):
@@ -62,7 +62,7 @@ def test_groups_given_decide_and_blocks_are_judged_beside_them(placed):
     known = replace(placed, groups=sites)
     main = main_scheme(known, RECIPE, np.zeros(COUNT))
     np.testing.assert_array_equal(main.groups, sites)
-    others = other_schemes(known, RECIPE, main, np.zeros(COUNT), None)
+    others = other_schemes(known, RECIPE, main, np.zeros(COUNT), None, report=print)
     assert list(others) == ["blocks", "distance"]
     np.testing.assert_array_equal(others["distance"].groups, sites)
 
@@ -71,7 +71,7 @@ def test_regions_and_years_are_held_out_whole(placed):
     region, year = np.arange(COUNT) % 7, 1990 + np.arange(COUNT) % 24
     known = replace(placed, region=region, year=year)
     main = main_scheme(known, RECIPE, np.zeros(COUNT))
-    found = other_schemes(known, RECIPE, main, np.zeros(COUNT), None)
+    found = other_schemes(known, RECIPE, main, np.zeros(COUNT), None, report=print)
     assert found["region"].title == "each of 7 regions in turn"
     np.testing.assert_array_equal(found["region"].folds, region)
     assert found["year"].title == "24 whole years"
@@ -83,13 +83,17 @@ def test_regions_and_years_are_held_out_whole(placed):
 def test_a_single_year_is_not_held_out(placed):
     known = replace(placed, year=np.full(COUNT, 2024))
     main = main_scheme(known, RECIPE, np.zeros(COUNT))
-    assert "year" not in other_schemes(known, RECIPE, main, np.zeros(COUNT), None)
+    assert "year" not in other_schemes(
+        known, RECIPE, main, np.zeros(COUNT), None, report=print
+    )
 
 
 def test_folds_by_distance_depend_on_what_is_mapped(placed):
     main = main_scheme(placed, RECIPE, np.zeros(COUNT))
     near, far = (
-        other_schemes(placed, RECIPE, main, np.zeros(COUNT), points)["distance"].folds
+        other_schemes(placed, RECIPE, main, np.zeros(COUNT), points, report=print)[
+            "distance"
+        ].folds
         for points in (placed.points + 50, None)
     )
     middle = np.arange(COUNT) % 30
@@ -103,3 +107,19 @@ def test_folds_by_distance_depend_on_what_is_mapped(placed):
 def test_random_folds_are_of_single_samples(placed):
     found = random_scheme(placed, RECIPE)
     np.testing.assert_array_equal(np.bincount(found.folds), [150] * 4)
+
+
+def test_plots_at_few_places_end_in_as_many_blocks(placed):
+    few = np.repeat([[0.0, 0.0], [10.0, 0.0], [0.0, 9000.0]], COUNT // 3, axis=0)
+    together = replace(placed, x_m=few[:, 0], y_m=few[:, 1])
+    main = main_scheme(together, RECIPE, np.random.default_rng(0).normal(size=COUNT))
+    assert len(np.unique(main.groups)) == 3
+
+
+def test_too_few_places_for_folds_by_distance_are_told(placed):
+    few = placed.take(np.arange(RECIPE.folds + 1))
+    flat = np.zeros(len(few.target))
+    said: list[str] = []
+    main = main_scheme(few, RECIPE, flat)
+    assert other_schemes(few, RECIPE, main, flat, None, report=said.append) == {}
+    assert said[0].startswith("No folds by distance: 5 training")

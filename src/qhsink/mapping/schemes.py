@@ -5,6 +5,7 @@ The folds themselves are made by ``qhsink.mapping.folds``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ from qhsink.mapping.samples import Recipe, Samples
 
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Report = Callable[[str], None]
 
 LEAST_STRUCTURED = 0.05
 """Share of the sill below which residuals count as unrelated in space."""
@@ -79,6 +81,8 @@ def other_schemes(
     main: Scheme,
     residual: Doubles,
     map_points: Doubles | None,
+    *,
+    report: Report,
 ) -> dict[str, Scheme]:
     """Return every further kind of folds that the samples allow, by name.
 
@@ -90,6 +94,8 @@ def other_schemes(
         The folds that decide; its groups are what members are drawn by.
     map_points : (m, 2) float or None
         As in training.
+    report : callable
+        Told of a kind that the samples' places do not allow.
     """
     found = {}
     points = samples.points
@@ -106,9 +112,13 @@ def other_schemes(
             found[name] = Scheme(title, main.groups, folds)
     if points is not None:
         grid = _grid(points) if map_points is None else map_points
-        matched = knndm(points, grid, folds=recipe.folds, seed=recipe.seed)
-        title = "samples as far from the others as the map is (kNNDM)"
-        found["distance"] = Scheme(title, main.groups, matched.folds)
+        try:
+            folds = knndm(points, grid, folds=recipe.folds, seed=recipe.seed).folds
+        except TableError as error:
+            report(f"No folds by distance: {error}")
+        else:
+            title = "samples as far from the others as the map is (kNNDM)"
+            found["distance"] = Scheme(title, main.groups, folds)
     return found
 
 
@@ -137,7 +147,8 @@ def _blocks(points: Doubles, residual: Doubles, recipe: Recipe) -> tuple[Ints, s
         found = min(variogram.practical_range_m, variogram.longest_lag_m)
     edge = found or float(np.ptp(points, axis=0).max()) / 2
     blocks = spatial_blocks(points, edge=edge)
-    while len(np.unique(blocks)) < min(2 * recipe.folds, len(points)):
+    enough = min(2 * recipe.folds, len(np.unique(points, axis=0)))
+    while len(np.unique(blocks)) < enough:
         edge /= 2
         blocks = spatial_blocks(points, edge=edge)
     why = "the range of the residuals"

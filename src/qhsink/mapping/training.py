@@ -93,7 +93,7 @@ def train(
     alike = spectral_clusters(stack, clusters=recipe.clusters, seed=recipe.seed)
     runs = compare(samples, recipe, main.groups, report=report, title=main.title)
     hard = compare(samples, recipe, alike, report=report, title="spectral clusters")
-    schemes = other_schemes(samples, recipe, main, residual, map_points)
+    schemes = other_schemes(samples, recipe, main, residual, map_points, report=report)
     further = {
         name: _judge(samples, recipe, scheme, report)
         for name, scheme in schemes.items()
