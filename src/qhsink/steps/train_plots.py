@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 
 from qhsink.config import RunConfig, Settings, load_run_config
-from qhsink.domain.errors import Refusal
+from qhsink.domain.errors import Refusal, TableError
 from qhsink.domain.estimate import Provenance
 from qhsink.domain.model_target import ModelTarget
 from qhsink.domain.scene import BANDS
@@ -32,7 +32,7 @@ from qhsink.estimation.training_plots import (
 from qhsink.grid import Grid
 from qhsink.mapping.features import REFLECTANCE_FLOOR
 from qhsink.mapping.screening import linear_copies
-from qhsink.mapping.training import Samples
+from qhsink.mapping.training import Recipe, Samples
 from qhsink.regions.database import load_database
 from qhsink.registry import table_digest
 from qhsink.steps.finished import LEAST_COVERED
@@ -42,6 +42,11 @@ from qhsink.steps.plot_windows import grid_places
 from qhsink.steps.request import find_source
 from qhsink.steps.train_request import TrainRequest
 from qhsink.steps.train_tables import TrainingData, with_provenance
+
+LEAST_LEFT = 20
+"""Plots left to learn from while a group, region or year is held out, at least."""
+FOLDS = Recipe().folds
+"""Folds of the cross-validation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +85,8 @@ def check_plots(
     plots = read_training_plots(
         frame, target=target, value=column, defaults=request.defaults
     )
+    if plots.site is not None:
+        _refuse_few_groups(plots.site)
     config = _run_config(request, settings)
     if config.regions.inside_province:
         _refuse_abroad(plots, config.grid.build(), settings)
@@ -145,6 +152,9 @@ def _refuse_abroad(plots: TrainingPlots, grid: Grid, settings: Settings) -> None
 
 def _samples(plots: TrainingPlots, features: PlotFeatures, grid: Grid) -> Samples:
     used = np.flatnonzero(features.used)
+    groups = _numbered(plots.site, used)
+    if groups is not None:
+        _refuse_few_groups(groups)  # again: of those that have features
     places = grid_places(plots, grid)
     rows = features.rows
     floor = float(REFLECTANCE_FLOOR)
@@ -152,11 +162,11 @@ def _samples(plots: TrainingPlots, features: PlotFeatures, grid: Grid) -> Sample
         # As features do: a logarithm is taken of reflectance, too.
         {b: np.maximum(rows[b].to_numpy(np.float64)[used], floor) for b in BANDS},
         plots.plots.y[used],
-        groups=_numbered(plots.site, used),
+        groups=groups,
         x_m=np.array([places[row].x for row in used]),
         y_m=np.array([places[row].y for row in used]),
-        year=plots.years[used],
-        region=_numbered(plots.region, used),
+        year=_if_even(plots.years[used]),
+        region=_if_even(_numbered(plots.region, used)),
         stratum=_numbered(plots.plots.stratum, used),
     )
 
@@ -167,6 +177,25 @@ def _numbered(
     if labels is None:
         return None
     return np.unique(labels[rows], return_inverse=True)[1].astype(np.int64)
+
+
+def _if_even(labels: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    """Return the labels where each may be held out and enough plots are left."""
+    if labels is None:
+        return None
+    most = int(np.unique(labels, return_counts=True)[1].max())
+    return labels if len(labels) - most >= LEAST_LEFT else None
+
+
+def _refuse_few_groups(groups: NDArray[np.str_] | NDArray[np.int64]) -> None:
+    counts = np.unique(groups, return_counts=True)[1]
+    if len(counts) < FOLDS or len(groups) - counts.max() < LEAST_LEFT:
+        raise TableError(
+            f"{len(counts)} groups, {counts.max()} of {len(groups)} plots in one",
+            expected=f"{FOLDS} or more, and {LEAST_LEFT} plots beside the largest",
+            remedy="Name another column with --group, or leave out the sites: then "
+            "spatial blocks are held out.",
+        )
 
 
 def _describe(
@@ -258,8 +287,8 @@ def _fold_rule(plots: TrainingPlots) -> str:
     )
     return (
         f"Five folds of whole groups, dealt at random. Group: {groups}. Beside them "
-        "clusters of like spectra, each held out whole, and what places, years and "
-        "regions allow."
+        "clusters of like spectra, each held out whole, and regions and years where "
+        f"{LEAST_LEFT} plots or more are left to learn from."
     )
 
 
