@@ -16,7 +16,7 @@ from qhsink.domain.scene import BANDS
 from qhsink.imagery.composite import median_composite
 from qhsink.imagery.masking import NODATA, MaskRules, classify_observations
 from qhsink.sources.cube import open_cube
-from qhsink.sources.earthengine_session import close_session
+from qhsink.sources.earthengine_connection import close_session
 from qhsink.sources.reading import read_window
 from qhsink.sources.remote import open_archive
 from qhsink.sources.stac import pin

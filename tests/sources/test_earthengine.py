@@ -24,9 +24,9 @@ from qhsink.domain.period import parse_month
 from qhsink.domain.scene import BANDS
 from qhsink.imagery.composite import median_composite
 from qhsink.sources.earthengine import pin_images
+from qhsink.sources.earthengine_connection import close_session, open_session
 from qhsink.sources.earthengine_expressions import median_sentinel2
 from qhsink.sources.earthengine_retry import Retries
-from qhsink.sources.earthengine_session import close_session, open_session
 from qhsink.sources.reading import read_window
 from qhsink.sources.stac import pin_scenes
 from qhsink.steps.monitor import run_monitor

@@ -21,8 +21,8 @@ from qhsink.domain.errors import BadInput, SourceError
 from qhsink.estimation.training_plots import Defaults, read_training_plots
 from qhsink.grid import qinghai_albers
 from qhsink.regions.database import load_database
+from qhsink.sources.earthengine_connection import close_session, open_session
 from qhsink.sources.earthengine_retry import Retries
-from qhsink.sources.earthengine_session import close_session, open_session
 from qhsink.sources.gedi import gridded_mean, region_footprints
 from qhsink.steps.plot_files import read_plots
 from tests.sources.conftest import write_tiff

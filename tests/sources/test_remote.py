@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 import time
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from qhsink.sources.keys import Keys
 from qhsink.sources.reading import read_window
 from qhsink.sources.remote import Archive
 from qhsink.sources.stac import pin_scenes
+from qhsink.store import Store, make_key
 from tests.standins.stac_api import StacStandIn, serving
 
 EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)
@@ -146,6 +150,15 @@ def test_a_passing_fault_leaves_no_trace(kind, pin, utm, archive, service, from_
     assert same(read_window(scenes, utm, archive), from_disk)
 
 
+def test_a_storm_of_429_over_all_files_passes(pin, utm, tmp_path, service, from_disk):
+    scenes = pin()
+    service.faults.clear()
+    service.faults.add("429", match="/data/", times=10)
+    patient = QUICK.model_copy(update={"tries": 8, "total_s": 20.0})
+    archive = Archive(patient, Keys(()), tmp_path / "reads")
+    assert same(read_window(scenes, utm, archive), from_disk)
+
+
 LASTING = [
     ("timeout", "no answer in time"),
     ("reset", "cut off"),
@@ -221,6 +234,86 @@ def test_no_space_left_is_the_stores_fault(pin, utm, archive, monkeypatch):
     assert not list(archive.cache.rglob("*.page"))
 
 
+DOWNLOAD = """
+import sys
+from pathlib import Path
+import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from qhsink.config import Settings, SourceConfig, load_reads
+from qhsink.domain.period import parse_month
+from qhsink.sources.reading import read_window
+from qhsink.sources.remote import open_archive
+from qhsink.sources.stac import pin
+from qhsink.store import Store, make_key
+url, project, store = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+source = SourceConfig(kind="api", url=url)
+box = GeoBox((64, 64), Affine(20, 0, 300_000, 0, -20, 4_100_000), "EPSG:32648")
+scenes = pin(source, project=project, bbox=(-180.0, -90.0, 180.0, 90.0),
+             period=parse_month("2025-08"))
+settings = Settings(project=project, store=store, reads=load_reads(project))
+def write(folder):
+    stack = read_window(scenes, box, open_archive(settings))
+    np.save(folder / "stack.npy", stack.reflectance)
+    return {}
+Store(store).put(make_key("window", code="1", params={}, inputs={}), write)
+"""
+"""A process that reads a window over the network into an artifact."""
+
+
+def download(service, project, store, **options):
+    arguments = [service.url, str(project), str(store)]
+    return subprocess.Popen(
+        [sys.executable, "-c", DOWNLOAD, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def test_a_process_killed_during_a_download_leaves_nothing_half_and_reads_on(
+    service, project, tmp_path, archive, from_disk
+):
+    store = tmp_path / "killed"
+    service.faults.latency_s = 0.15
+    process = download(service, project, store)
+    end = time.monotonic() + 60
+    while len(list(store.rglob("*.page"))) < 6:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    key = make_key("window", code="1", params={}, inputs={})
+    assert Store(store).find(key) is None
+    had = sorted(store.rglob("*.page"))
+    assert had
+    for page in had:
+        content = page.read_bytes()
+        assert hashlib.sha256(content[32:]).digest() == content[:32], "torn"
+
+    service.faults.clear()
+    service.faults.latency_s = 0.0
+    process = download(service, project, store)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    found = Store(store).find(key)
+    kept = np.load(found.path("stack.npy"))
+    np.testing.assert_array_equal(kept, from_disk.reflectance)
+    missing = len(list(store.rglob("*.page"))) - len(had)
+    assert missing > 0
+    ranges = [r for r in service.asset_requests if r[2] != "bytes=0-0"]
+    pages = sum(_pages(span) for _, _, span in ranges)
+    # A file whose first page is there, but not yet its size, is asked for its size.
+    assert pages == missing, "what was kept is not read again"
+
+
+def _pages(span):
+    first, _, last = span.removeprefix("bytes=").partition("-")
+    size = QUICK.page_kb * 1024
+    return int(last) // size - int(first) // size + 1
+
+
 # Checksums of the catalogue.
 
 
@@ -243,8 +336,10 @@ def test_a_wrong_checksum_is_an_error(scenes_folder, project, utm, tmp_path, who
     with serving(StacStandIn(scenes_folder)) as service:
         source = SourceConfig(kind="api", url=service.url)
         scenes = pin_scenes(source, project=project, bbox=EVERYWHERE, period=AUGUST)
-        with pytest.raises(SourceError, match=r"red .* checksum is not the one"):
+        with pytest.raises(SourceError, match=r"red .* checksum is not the") as told:
             read_window(scenes, utm, archive)
+        assert "scene S2B_2025-08-0" in str(told.value)
+        assert service.url.removeprefix("http://") in str(told.value)
 
 
 def test_a_right_checksum_names_the_content_wherever_it_lies(
@@ -312,6 +407,26 @@ def test_an_expired_token_is_replaced_while_reading(
         stand_in.tokens.clear()  # the service no longer honours what it issued
         stack = read_window(scenes, utm, Archive(QUICK, keys, tmp_path / "two"))
         assert same(stack, from_disk)
+
+
+def test_a_token_that_is_never_accepted_ends_with_scene_and_host(
+    scenes_folder, project, utm, tmp_path
+):
+    stand_in = StacStandIn(scenes_folder, dialect="planetary-computer", checksums=False)
+    stand_in.token_life = timedelta(minutes=-1)
+    with serving(stand_in) as service:
+        source = signing(service)
+        archive = Archive(QUICK, Keys([source]), tmp_path / "reads")
+        # The catalogue is open; the server of files takes no token.
+        scenes = pin_scenes(source, project=project, bbox=EVERYWHERE, period=AUGUST)
+        service.faults.clear()
+        with pytest.raises(SourceError, match="with a signed address; gave up") as told:
+            read_window(scenes[:1], utm, archive)
+        assert "scene S2B_2025-08-02: mask" in str(told.value)
+        assert service.url.removeprefix("http://") in str(told.value)
+        assert "sig=" not in str(told.value)
+        files = [r for r in service.asset_requests if "SCL" in r[1]]
+        assert len(files) == QUICK.tries
 
 
 def test_a_token_service_that_refuses_is_named_without_its_token(

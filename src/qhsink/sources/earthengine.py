@@ -24,6 +24,7 @@ from qhsink.domain.period import Period
 from qhsink.domain.scene import BANDS, Scene
 from qhsink.imagery.masking import NEVER, quality_rank
 from qhsink.sources.angles import read_angles
+from qhsink.sources.earthengine_connection import choose_source, current_session
 from qhsink.sources.earthengine_expressions import pinned_window
 from qhsink.sources.earthengine_products import (
     CLOUD_SCORE,
@@ -32,12 +33,7 @@ from qhsink.sources.earthengine_products import (
     parse_ref,
     product_of,
 )
-from qhsink.sources.earthengine_session import (
-    BBox,
-    Session,
-    choose_source,
-    current_session,
-)
+from qhsink.sources.earthengine_session import BBox, Session
 from qhsink.sources.items import solar_day, touches
 
 __all__ = ["choose_source", "pin_images", "read_image_days"]

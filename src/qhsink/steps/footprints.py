@@ -13,7 +13,7 @@ from qhsink.config.gedi import load_gedi
 from qhsink.domain.errors import BadInput
 from qhsink.grid import qinghai_albers
 from qhsink.regions.database import load_database
-from qhsink.sources.earthengine_session import choose_source, current_session
+from qhsink.sources.earthengine_connection import choose_source, current_session
 from qhsink.sources.gedi import (
     Footprints,
     GriddedMean,
