@@ -600,3 +600,42 @@ def test_strata_that_do_not_make_up_the_population_are_refused(ask):
             *("--population", 12),
             strata="stratum,units\nb,9\n",
         )
+
+
+def test_a_regression_through_every_point_has_no_error_to_show(ask):
+    options = ["--y", "y", "--method", "regression", "--aux", "x", "--population", "10"]
+    with pytest.raises(TableError, match="2 sample units for a regression with 2"):
+        ask("y,x\n1,1\n2,5\n", *options, means="x\n2\n")
+
+
+def test_joint_probabilities_in_another_order_are_caught(ask, tmp_path):
+    sample = "y,p\n1,.5\n2,.25\n4,.5\n"
+    options = ["--y", "y", "--method", "ht", "--prob", "p", "--joint-prob"]
+    joint = np.array([[0.5, 0.1, 0.2], [0.1, 0.25, 0.1], [0.2, 0.1, 0.5]])
+    path = tmp_path / "joint.csv"
+    np.savetxt(path, joint, delimiter=",")
+    expected = ask(sample, *options, path)[0]["se_total"]
+    np.savetxt(path, joint - np.diag(np.diag(joint)), delimiter=",")
+    assert ask(sample, *options, path)[0]["se_total"] == expected
+    np.savetxt(path, joint[[1, 0, 2]][:, [1, 0, 2]], delimiter=",")
+    with pytest.raises(TableError, match="in another order than the sample"):
+        ask(sample, *options, path)
+
+
+def test_a_class_never_found_still_has_an_upper_limit_of_its_total(ask):
+    options = [
+        "--y",
+        "y",
+        "--method",
+        "srs",
+        "--population",
+        "100",
+        "--interval",
+        "beta",
+    ]
+    row = ask("y,d\n0,a\n0,a\n0,b\n0,b\n", *options)[0]
+    # Clopper and Pearson: 1 - 0.025^(1/4) of 100 units.
+    assert row["ci_mean"] == pytest.approx([0.0, 1 - 0.025**0.25])
+    assert row["ci_total"] == pytest.approx([0.0, 100 * (1 - 0.025**0.25)])
+    domain = ask("y,d\n0,a\n0,a\n0,b\n0,b\n", *options, "--domain", "d")[0]
+    assert domain["ci_total"] == pytest.approx([0.0, 50 * (1 - 0.025**0.5)])

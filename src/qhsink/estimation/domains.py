@@ -69,19 +69,19 @@ def present(
     df: float,
     level: Level,
     method: str,
+    units: float | None = None,
 ) -> TotalEstimate:
     """Return a row with intervals.
 
     ``logit`` and ``beta`` act on the mean; the limits of the total are those of the
-    mean times total over mean, so that both tell the same.
+    mean times total over mean, so that both tell the same. Where the mean is zero
+    that is ``units``, the size that the mean is of.
     """
     ci_mean = _limits(mean, df=df, n=n, level=level)
-    plain = level.kind in ("t", "normal")
-    if plain or mean is None or total is None or mean.value == 0.0:
-        ci_total = _limits(total, df=df, n=n, level=level) if plain else None
+    if level.kind in ("t", "normal"):
+        ci_total = _limits(total, df=df, n=n, level=level)
     else:
-        scale = total.value / mean.value
-        ci_total = ci_mean and (ci_mean[0] * scale, ci_mean[1] * scale)
+        ci_total = _scaled(ci_mean, mean, total, units)
     return TotalEstimate(
         domain=domain,
         n=n,
@@ -94,6 +94,18 @@ def present(
         df=df,
         method=method,
     )
+
+
+def _scaled(
+    ci_mean: Limits | None,
+    mean: Moments | None,
+    total: Moments | None,
+    units: float | None,
+) -> Limits | None:
+    if ci_mean is None or mean is None or total is None:
+        return None
+    scale = total.value / mean.value if mean.value != 0.0 else units
+    return None if scale is None else (ci_mean[0] * scale, ci_mean[1] * scale)
 
 
 def _limits(
@@ -155,10 +167,12 @@ def estimate_by_domain(
     for name, inside in domain_levels(domain, len(y)):
         indicator = inside.astype(float)
         total = estimate_total(design, using, y * indicator)
+        size = units
         if units is not None and name is None:
             mean: Moments | None = rescale(total, 1.0 / units)
         else:
             mean = estimate_ratio(design, using, y * indicator, indicator)
+            size = estimate_total(design, using, indicator).value
         rows.append(
             present(
                 domain=name,
@@ -168,6 +182,7 @@ def estimate_by_domain(
                 df=design.df(inside),
                 level=level or Level(),
                 method=method,
+                units=size,
             )
         )
     return tuple(rows)

@@ -80,13 +80,14 @@ def calibrate(
     Raises
     ------
     TableError
-        When the auxiliaries are collinear in the sample.
+        When the auxiliaries are collinear in the sample, or leave no residual.
 
     Notes
     -----
     g = 1 + (t_x - t_x_hat)' (sum w x x' / s2)^-1 x / s2: Saerndal et al. (1992)
     eq. 6.5.9. The estimator is sum w g y = t_x' B + sum w (y - x'B).
     """
+    require_residuals(*auxiliary.shape)
     spread = np.ones(len(auxiliary)) if model_variance is None else model_variance
     weight = design.weight / spread
     scale = np.linalg.norm(auxiliary * np.sqrt(weight)[:, None], axis=0)
@@ -102,6 +103,23 @@ def calibrate(
     slope = _solve_gram(gram, gap)
     g = 1.0 + (auxiliary @ slope) / spread
     return LinearCalibration(g, auxiliary, weight, residuals)
+
+
+def require_residuals(units: int, columns: int) -> None:
+    """Refuse a fit through every point: its variance of zero would read as certain.
+
+    Raises
+    ------
+    TableError
+        When there are no more units than columns, the intercept included.
+    """
+    if units <= columns:
+        raise TableError(
+            f"{units} sample units for a regression with {columns} coefficients",
+            expected="more units than coefficients: a line through every point has "
+            "no residuals, and no error to show",
+            remedy="Leave out auxiliaries, or use --method srs or stratified.",
+        )
 
 
 def _solve_gram(gram: Floats, gap: Floats) -> Floats:

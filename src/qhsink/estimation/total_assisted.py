@@ -85,6 +85,7 @@ def _by_domain_means(
     name = "difference"
     if request.method == "regression":
         columns = np.column_stack([np.ones(sample.n), known.columns])
+        greg.require_residuals(*columns.shape)
         root = np.sqrt(design.weight)
         slope = np.linalg.lstsq(columns * root[:, None], sample.y * root, rcond=None)[0]
         fitted = columns @ slope

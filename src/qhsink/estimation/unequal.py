@@ -22,7 +22,8 @@ class YatesGrundy:
     weight: Floats
     """1 / inclusion probability, shape (n,)."""
     joint: Floats
-    """Joint inclusion probabilities, shape (n, n); the diagonal is not used."""
+    """Joint inclusion probabilities, shape (n, n). The diagonal is not used, but
+    tells an order other than the sample's where it holds the units' own."""
 
     def __post_init__(self) -> None:
         count = len(self.weight)
@@ -41,6 +42,15 @@ class YatesGrundy:
                 expected="every pair of units can be drawn together",
                 remedy="Leave out --joint-prob to use the with-replacement variance: "
                 "a systematic sample has no unbiased variance.",
+            )
+
+        own, prob = np.diag(self.joint), 1.0 / self.weight
+        same = np.allclose(np.sort(own), np.sort(prob), rtol=1e-3, atol=0.0)
+        if same and not np.allclose(own, prob, rtol=1e-3, atol=0.0):
+            raise TableError(
+                "joint probabilities in another order than the sample",
+                expected="a diagonal that is the column of --prob, unit by unit",
+                remedy="Sort --joint-prob as the sample.",
             )
 
     def variance(self, linear: Floats) -> float:
