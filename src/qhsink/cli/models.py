@@ -92,10 +92,18 @@ def _models_dir() -> Path:
 def _show_line(model: Model) -> None:
     from qhsink.mapping.training import ENSEMBLE
 
-    row = model.card["science"]["validation"]["runs"]["models"][ENSEMBLE]
+    science = model.card["science"]
+    mark = "  [simulated]" if model.simulated else ""
+    if "classes" in science:
+        click.echo(
+            f"{model.id}  {len(science['classes'])} classes  "
+            f"accuracy {science['accuracy']:.3f}{mark}"
+        )
+        return
+    row = science["validation"]["runs"]["models"][ENSEMBLE]
     click.echo(
         f"{model.id}  {model.ensemble.members} members  "
-        f"R2 {row['r2']:.3f}  RMSE {row['rmse']:.4f}"
+        f"R2 {row['r2']:.3f}  RMSE {row['rmse']:.4f}{mark}"
     )
 
 

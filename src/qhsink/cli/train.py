@@ -19,6 +19,12 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--table", type=FILE, help="Reflectance and values, ready-made (CSV).")
 @click.option(
+    "--twin",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Simulated worlds (config/train_twin.toml), built in DIR where absent.",
+)
+@click.option(
     "--target",
     "value",
     metavar="COLUMN",
@@ -74,6 +80,7 @@ def train(
     target: str,
     plots: Path | None,
     table: Path | None,
+    twin: Path | None,
     out: Path | None,
     store: Path | None,
     workers: int,
@@ -82,15 +89,18 @@ def train(
 ) -> None:
     """Train a regressor of TARGET and write it to models/ with its card.
 
-    TARGET is one of config/model_targets.toml. Without --plots and --table, fvc is
-    trained on the field transects that come with the project.
+    TARGET is one of config/model_targets.toml, or `ecosystem` with --twin. Without
+    --plots, --table and --twin, fvc is trained on the field transects that come with
+    the project.
     """
     from qhsink.config import load_settings
+    from qhsink.steps.map_indicators import ECOSYSTEM
     from qhsink.steps.train import models_folder, run_training
+    from qhsink.steps.train_ecosystem import train_ecosystem
     from qhsink.steps.train_request import TrainRequest
 
     settings = load_settings(store=store, workers=workers)
-    asked = {"plots": plots, "table": table, "out": out, **options}
+    asked = {"plots": plots, "table": table, "twin": twin, "out": out, **options}
     request = TrainRequest.from_json(
         {"target": target}
         | {key: str(v) if isinstance(v, Path) else v for key, v in asked.items()}
@@ -105,14 +115,16 @@ def train(
         raise click.UsageError(
             "--target and --group speak of --plots or --table: name one."
         )
-    made = run_training(request, settings, report=_tell)
+    train_one = train_ecosystem if target == ECOSYSTEM else run_training
+    made = train_one(request, settings, report=_tell)
     for name, (r2, rmse) in made.scores.items():
         click.echo(f"  {name:45s} R2 {r2:.3f}  RMSE {rmse:.4g}")
     if made.provenance == "simulated":
         click.echo(
             "SIMULATED training data: every map and number of this model says so."
         )
-    click.echo(f"card: {made.folder / 'card.html'}")
+    page = made.folder / "card.html"
+    click.echo(f"card: {page if page.is_file() else made.folder / 'card.md'}")
     click.echo(f"{made.folder}: use it as --model {target}={made.id}")
 
 

@@ -52,6 +52,8 @@ class Estimate:
     outside_share: float | None = None
     """Share of the predicted area outside the model's area of applicability, 0..1;
     None where no model is used or it does not say."""
+    stock_outside_share: float | None = None
+    """Share of the predicted total outside it, 0..1; None where it is not known."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and math.isfinite(self.se) and self.se >= 0):

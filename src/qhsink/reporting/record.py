@@ -147,9 +147,11 @@ class RunReport:
     run: Mapping[str, Any]
     """JSON-able provenance: code version, configuration, model, hashes, grid."""
     model_card: Mapping[str, Any]
-    """JSON-able card of the model used."""
+    """JSON-able card of the model of vegetation cover."""
     definitions: tuple[Indicator, ...] = field(default=())
     """Definitions of the indicators in ``rows``."""
+    further_cards: tuple[Mapping[str, Any], ...] = field(default=())
+    """Cards of the models of further targets and of ecosystems."""
 
     def __post_init__(self) -> None:
         simulated = [

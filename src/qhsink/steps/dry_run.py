@@ -13,6 +13,7 @@ from qhsink.registry import load_model
 from qhsink.steps.guard import exclude_shifted
 from qhsink.steps.plan import make_plan, tile_jobs
 from qhsink.steps.request import RunRequest, set_up
+from qhsink.steps.target_maps import load_target_models, target_keys
 from qhsink.steps.tiles import tile_keys
 from qhsink.store import Key, Store
 
@@ -49,25 +50,39 @@ def foresee(request: RunRequest, settings: Settings) -> list[Foreseen]:
     plan = exclude_shifted(make_plan(set_up(request, settings)), read=False)
     config, store = plan.setup.config, Store(settings.store)
     model = load_model(settings.project / "models", config.models.fvc)
-    earlier = {step: _earlier(store, step) for step in ("composite", "maps", "ledger")}
+    further = load_target_models(config, settings.project)
+    earlier: dict[str, dict[tuple[str, ...], Mapping[str, Any]]] = {}
     entries = []
     for job in tile_jobs(plan):
         keys = tile_keys(job, config, grid=plan.grid, model=model)
         tile = plan.grid.tile(job.col, job.row).name
-        for key in (keys.composite, keys.maps, keys.ledger):
-            made_from = earlier[key.step].get((tile, job.kind))
-            state, why = _state(store, key, made_from)
-            label = plan.period(job.kind).label
-            entries.append(Foreseen(key.step, f"{label} {tile}", state, why, key.short))
+        wanted = [keys.composite, keys.maps, keys.ledger]
+        if further is not None and job.kind == "peak":
+            more = target_keys(job, keys.composite, further, tile=tile)
+            wanted += more.values()
+        for key in wanted:
+            if key.step not in earlier:
+                earlier[key.step] = _earlier(store, key.step)
+            parts = json.loads(key.parts)
+            state, why = _state(store, key, earlier[key.step].get(_name(parts)))
+            label = f"{plan.period(job.kind).label} {tile}"
+            target = parts["params"].get("target")
+            name = f"{target} {label}" if target else label
+            entries.append(Foreseen(key.step, name, state, why, key.short))
     return entries
 
 
-def _earlier(store: Store, step: str) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """Return what the latest artifact of each tile and period was made from."""
-    found: dict[tuple[str, str], tuple[float, Mapping[str, Any]]] = {}
+def _name(made_from: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what tells artifacts of one step apart: tile, period, target."""
+    params = made_from["params"]
+    return params["tile"], params["kind"], params.get("target", "")
+
+
+def _earlier(store: Store, step: str) -> dict[tuple[str, ...], Mapping[str, Any]]:
+    """Return what the latest artifact of each tile, period and target is made from."""
+    found: dict[tuple[str, ...], tuple[float, Mapping[str, Any]]] = {}
     for stamp, made_from in _manifests(store, step):
-        params = made_from["params"]
-        name = (params["tile"], params["kind"])
+        name = _name(made_from)
         if name not in found or found[name][0] < stamp:
             found[name] = (stamp, made_from)
     return {name: made_from for name, (_, made_from) in found.items()}

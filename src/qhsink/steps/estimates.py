@@ -20,6 +20,7 @@ from qhsink.indicators.definitions import admit
 from qhsink.indicators.interval import student_interval
 from qhsink.indicators.verdict import judge
 from qhsink.reporting.record import ReportRow
+from qhsink.steps.map_indicators import TARGET_INDICATORS
 from qhsink.steps.plan import MAP_INDICATORS, Kind, RunPlan
 from qhsink.steps.residuals import (
     Cells,
@@ -27,6 +28,11 @@ from qhsink.steps.residuals import (
     modelled_mean,
     region_cells,
     residuals_without_plots,
+)
+from qhsink.steps.target_estimates import (
+    TargetRows,
+    gather_targets,
+    target_estimate,
 )
 from qhsink.steps.tiles import TileOutcome, read_ledger
 from qhsink.store import Store
@@ -40,6 +46,8 @@ class Ledger:
     """Ledger rows by composite."""
     failed: Mapping[Kind, Mapping[str, str]]
     """Tile name to error, by composite."""
+    targets: TargetRows
+    """Rows of the targets beside vegetation cover, of the peak season."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ def gather_ledger(plan: RunPlan, outcomes: Sequence[TileOutcome]) -> Ledger:
             else pd.DataFrame(columns=list(COLUMNS))
         )
         failed[kind] = {o.tile: o.error for o in mine if o.error is not None}
-    return Ledger(rows, failed)
+    return Ledger(rows, failed, gather_targets(plan, outcomes, failed.get("peak", {})))
 
 
 def report_rows(
@@ -122,7 +130,12 @@ def _row(
     verdict: Verdict | None = None
     refusal: str | None = None
     try:
-        estimate = _estimate(basis, region, indicator, tiles)
+        if indicator.id in TARGET_INDICATORS:
+            estimate = target_estimate(
+                basis.plan, basis.ledger.targets, region, indicator, tiles
+            )
+        else:
+            estimate = _estimate(basis, region, indicator, tiles)
         year = basis.plan.setup.month.start.year
         verdict = verdict_on(estimate, year=year, targets=targets)
     except Refusal as error:

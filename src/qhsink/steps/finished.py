@@ -171,9 +171,17 @@ def run_regions(
 
 
 def region_sums(
-    run: FinishedRun, region: Region, leaves: Leaves, period: Period
+    run: FinishedRun,
+    region: Region,
+    leaves: Leaves,
+    period: Period,
+    *,
+    target: str = "fvc",
 ) -> RegionSums:
     """Return the ledger's sums of a region: a sum of rows, whatever tiles cut it.
+
+    ``target`` is a target of the run, or the area made of one, such as
+    ``arbor_area``.
 
     Raises
     ------
@@ -181,7 +189,10 @@ def region_sums(
         When the ledger does not cover the region, or too little of it was seen.
     """
     rows = pd.read_parquet(run.file("ledger.parquet"))
-    sums = sum_region(rows[rows["period"] == period.label], leaves.leaves_of(region.id))
+    # A ledger of an earlier release is of vegetation cover alone.
+    of = rows["target"] if "target" in rows else pd.Series("fvc", index=rows.index)
+    chosen = rows[(rows["period"] == period.label) & (of == target)]
+    sums = sum_region(chosen, leaves.leaves_of(region.id))
     area = leaves.area_ha(region.id)
     if abs(sums.area_ha - area) > _AREA_TOLERANCE * area:
         raise Refusal(

@@ -24,6 +24,7 @@ from qhsink.steps.plan import (
 )
 from qhsink.steps.publish import Published, publish
 from qhsink.steps.request import RunRequest, set_up
+from qhsink.steps.target_maps import load_target_models
 from qhsink.steps.tiles import TileOutcome
 from qhsink.store import Key, Store, code_version, make_key
 
@@ -35,6 +36,7 @@ def prepare(request: RunRequest, settings: Settings) -> str:
     """Check the request, pin its scenes, store the plan; return the plan's digest."""
     setup = set_up(request, settings)
     load_model(settings.project / "models", setup.config.models.fvc)  # or say so now
+    load_target_models(setup.config, settings.project)
     plan = exclude_shifted(make_plan(setup))
     key = _plan_key(plan)
     Store(settings.store).get(key, lambda folder: write_plan(plan, folder))

@@ -23,49 +23,23 @@ from qhsink.config import load_indicators
 from qhsink.domain.errors import StoreFault
 from qhsink.domain.scene import Scene
 from qhsink.estimation.ledger import COLUMNS
-from qhsink.registry import load_model
-from qhsink.reporting.catalogue import MapBand, MapFile, map_item, write_catalogue
+from qhsink.registry import Model, load_model
+from qhsink.reporting.catalogue import MapFile, map_item, write_catalogue
 from qhsink.reporting.page import write_page
 from qhsink.reporting.record import ReportRow, RunReport, SceneRow
 from qhsink.reporting.tables import estimates_table, write_estimates
 from qhsink.steps.estimates import Ledger, refused_regions
 from qhsink.steps.pictures import region_picture
 from qhsink.steps.plan import RunPlan, plan_token
-from qhsink.steps.rasters import NODATA, SCALE
+from qhsink.steps.published_files import published_files
+from qhsink.steps.target_maps import load_target_models
 from qhsink.steps.tiles import TileOutcome
-from qhsink.store import Store, code_version, file_digest
+from qhsink.store import code_version, file_digest
 
 SOURCE_PACKAGES = (
     "qhsink.domain", "qhsink.grid", "qhsink.sources", "qhsink.imagery",
     "qhsink.mapping", "qhsink.estimation", "qhsink.indicators", "qhsink.steps",
 )  # fmt: skip
-
-FVC_BANDS = (
-    MapBand("fvc", "fractional vegetation cover", "1", "uint16", SCALE, 0.0, NODATA),
-    MapBand(
-        "fvc_model_sd",
-        "standard deviation over the model's members",
-        "1",
-        "uint16",
-        SCALE,
-        0.0,
-        NODATA,
-    ),
-)
-AREA_BAND = MapBand(
-    "fvc_dissimilarity",
-    "dissimilarity to the training data (Meyer and Pebesma 2021)",
-    "1",
-    "uint16",
-    SCALE,
-    0.0,
-    NODATA,
-)
-"""Third band of the map of a model with an area of applicability."""
-QUALITY_BANDS = (
-    MapBand("n_clear", "clear observations", "1", "uint8"),
-    MapBand("flags", "bits of imagery.composite.Flag", "1", "uint8"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,35 +116,31 @@ def _replace(aside: Path, out: Path) -> None:
 
 
 def _write_maps(plan: RunPlan, outcomes: Sequence[TileOutcome], folder: Path) -> None:
-    store = Store(plan.setup.settings.store)
     tiles = {t.name: t for t in plan.grid.tiles_over(_whole(plan))}
     items = []
     for outcome in outcomes:
         if outcome.error is not None:
             continue
-        source = store.folder_of("maps", outcome.keys["maps"])
-        manifest = json.loads((source / "manifest.json").read_text(encoding="utf-8"))
-        label = plan.period(_kind(outcome)).label
-        known = manifest["meta"].get("applicability", False)
-        fvc_bands = (*FVC_BANDS, AREA_BAND) if known else FVC_BANDS
-        for name, bands in (("fvc", fvc_bands), ("quality", QUALITY_BANDS)):
-            target = folder / "maps" / label / f"{name}_{outcome.tile}.tif"
+        for entry in published_files(plan, outcome):
+            label = plan.period(entry.kind).label
+            target = folder / "maps" / label / f"{entry.name}_{outcome.tile}.tif"
             target.parent.mkdir(parents=True, exist_ok=True)
-            _link(source / f"{name}.tif", target)
+            _link(entry.source, target)
             items.append(
                 map_item(
                     MapFile(
-                        item_id=f"{name}_{label}_{outcome.tile}",
+                        item_id=f"{entry.name}_{label}_{outcome.tile}",
                         tile=outcome.tile,
                         geobox=tiles[outcome.tile].geobox,
                         path=target,
-                        bands=bands,
-                        start=plan.period(_kind(outcome)).start,
-                        end=plan.period(_kind(outcome)).end,
-                        model=plan.setup.config.models.fvc,
+                        bands=entry.bands,
+                        start=plan.period(entry.kind).start,
+                        end=plan.period(entry.kind).end,
+                        model=entry.model,
                         provenance=_provenance(plan),
-                        scenes=tuple(manifest["meta"]["scenes"]),
-                        key=outcome.keys["maps"],
+                        scenes=entry.scenes,
+                        key=entry.key,
+                        extra={"qhsink:model_provenance": entry.learnt},
                     )
                 )
             )
@@ -180,10 +150,6 @@ def _write_maps(plan: RunPlan, outcomes: Sequence[TileOutcome], folder: Path) ->
         catalogue_id=f"qhsink-{plan.setup.month.label}",
         description=f"Maps of {plan.setup.month.label} ({_provenance(plan)} pixels)",
     )
-
-
-def _kind(outcome: TileOutcome) -> Any:
-    return outcome.kind
 
 
 def _link(source: Path, target: Path) -> None:
@@ -206,11 +172,13 @@ def _write_tables(
     plan: RunPlan, ledger: Ledger, rows: Sequence[ReportRow], folder: Path
 ) -> None:
     parts = [
-        frame.assign(period=plan.period(kind).label)
+        frame.assign(target="fvc", period=plan.period(kind).label)
         for kind, frame in ledger.rows.items()
         if len(frame)
     ]
-    empty = pd.DataFrame(columns=[*COLUMNS, "period"])
+    if len(ledger.targets.rows):
+        parts.append(ledger.targets.rows.assign(period=plan.period("peak").label))
+    empty = pd.DataFrame(columns=[*COLUMNS, "target", "period"])
     whole = pd.concat(parts, ignore_index=True) if parts else empty
     whole.to_parquet(folder / "ledger.parquet", index=False)
     geometries = {r.id: plan.region_geometry(r.id) for r in plan.regions}
@@ -245,6 +213,7 @@ def _report(
         notes=tuple(f"{name}: {why}" for name, why in plan.unknown.items()),
         run=_run_facts(plan, outcomes, generated_at),
         model_card=model.card,
+        further_cards=tuple(further.card for further in _further_models(plan)),
         definitions=tuple(indicators[name] for name in shown),
     )
 
@@ -260,6 +229,11 @@ def _scene_row(scene: Scene, plan: RunPlan) -> SceneRow:
         used=scene.item_id not in plan.excluded,
         note=plan.excluded.get(scene.item_id, plan.warned.get(scene.item_id, "")),
     )
+
+
+def _further_models(plan: RunPlan) -> tuple[Model, ...]:
+    models = load_target_models(plan.setup.config, plan.setup.settings.project)
+    return () if models is None else (models.ecosystem, *models.models.values())
 
 
 def _run_facts(
@@ -278,6 +252,10 @@ def _run_facts(
         "grid": plan.grid.crs.to_wkt(),
         "plan": plan_token(plan),
         "model": {"id": model.id, "digest": model.digest},
+        "further_models": {
+            further.ensemble.target: {"id": further.id, "digest": further.digest}
+            for further in _further_models(plan)
+        },
         "regions": [dataclasses.asdict(region) for region in plan.regions],
         "leaves": plan.leaves.digest,
         "artifacts": {

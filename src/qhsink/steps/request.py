@@ -18,6 +18,7 @@ from qhsink.config import (
 from qhsink.domain.errors import BadInput
 from qhsink.domain.period import Period, parse_month, peak_season
 from qhsink.sources.transfer import is_remote
+from qhsink.steps.map_indicators import TARGET_INDICATORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ def find_source(name: str, settings: Settings) -> SourceConfig:
 
 
 def _with_models(config: RunConfig, models: tuple[tuple[str, str], ...]) -> RunConfig:
+    """Return ``config`` with models named for one run, and what they serve reported."""
     known = type(config.models).model_fields
     for target, _ in models:
         if target not in known:
@@ -126,7 +128,18 @@ def _with_models(config: RunConfig, models: tuple[tuple[str, str], ...]) -> RunC
                 remedy="Correct the target before the equals sign.",
             )
     chosen = config.models.model_copy(update=dict(models))
-    return config.model_copy(update={"models": chosen})
+    report = config.indicators.report
+    named = {target for target, _ in models}
+    reported = {
+        TARGET_INDICATORS[name].target for name in report if name in TARGET_INDICATORS
+    }
+    added = [
+        name
+        for name, made in TARGET_INDICATORS.items()
+        if made.target in named - reported
+    ]
+    indicators = config.indicators.model_copy(update={"report": (*report, *added)})
+    return config.model_copy(update={"models": chosen, "indicators": indicators})
 
 
 def _writable_out(out: Path) -> Path:

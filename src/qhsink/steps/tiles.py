@@ -2,7 +2,8 @@
 
 Each is an artifact of its own, made only when it is not there; the three share one
 pass in memory, so a tile is read once. A tile is one Dask task: a graph per band
-and date costs more to schedule than to compute.
+and date costs more to schedule than to compute. Targets beside vegetation cover are
+in ``target_maps``.
 """
 
 from __future__ import annotations
@@ -14,16 +15,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import shapely
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from qhsink.config import RunConfig, Settings
 from qhsink.domain.errors import SourceError
 from qhsink.domain.scene import BANDS
-from qhsink.estimation.ledger import TileMap, ledger_rows
+from qhsink.estimation.ledger import COLUMNS, TileMap, ledger_rows
 from qhsink.grid import Grid, coverage
 from qhsink.imagery.composite import Composite, Flag
 from qhsink.mapping.ensemble import Prediction, predict_composite
@@ -36,6 +35,12 @@ from qhsink.steps.rasters import (
     read_composite,
     write_composite,
     write_maps,
+)
+from qhsink.steps.target_maps import (
+    TargetWork,
+    clear_land,
+    load_target_models,
+    target_keys,
 )
 from qhsink.store import Key, Store, code_version, make_key
 
@@ -58,9 +63,10 @@ class TileOutcome:
     kind: str
     """``month`` or ``peak``."""
     keys: Mapping[str, str]
-    """Digest of each artifact, by step; empty when the tile failed."""
+    """Digest of each artifact, by name: ``composite``, ``maps``, ``ledger``, and of
+    further targets as in ``target_maps.target_keys``; empty when the tile failed."""
     made: tuple[str, ...]
-    """Steps that were computed now; the others were found in the store."""
+    """Artifacts that were computed now; the others were found in the store."""
     error: str | None
     """Why the tile has no result, in one line; None when it has."""
 
@@ -106,12 +112,20 @@ def compute_tile(job: TileJob, config: RunConfig, settings: Settings) -> TileOut
     keys = tile_keys(job, config, grid=grid, model=model)
     name = grid.tile(job.col, job.row).name
     work = _TileWork(job, config, grid, model, keys, settings)
+    further = load_target_models(config, settings.project)
+    more: dict[str, Key] = {}
     try:
         with threadpool_limits(limits=1):
             made = work.run()
+            if further is not None and job.kind == "peak":
+                more = target_keys(job, keys.composite, further, tile=name)
+                made += TargetWork(
+                    job, grid, further, work.composite, keys=more, settings=settings
+                ).run()
     except SourceError as error:
         return TileOutcome(name, job.kind, {}, (), str(error))
     digests = {key.step: key.digest for key in (keys.composite, keys.maps, keys.ledger)}
+    digests |= {step: key.digest for step, key in more.items()}
     return TileOutcome(name, job.kind, digests, made, None)
 
 
@@ -156,6 +170,7 @@ class _TileWork:
             if self.store.find(key) is None:
                 self.store.put(key, write)
                 made.append(key.step)
+        self._prediction = self._resemblance = None  # further targets need the room
         return tuple(made)
 
     def composite(self) -> Composite:
@@ -173,7 +188,7 @@ class _TileWork:
                 self.model.ensemble,
                 composite.reflectance,
                 BANDS,
-                _is_clear_land(composite),
+                clear_land(composite),
             )
         return self._prediction
 
@@ -246,13 +261,20 @@ class _TileWork:
         return {"rows": len(rows)}
 
 
-def _is_clear_land(composite: Composite) -> NDArray[np.bool_]:
-    stopped = int(Flag.TOO_FEW | Flag.WATER | Flag.NO_DATA)
-    clear: NDArray[np.bool_] = (composite.flags & stopped) == 0
-    return clear
-
-
 def read_ledger(outcome: TileOutcome, store: Store) -> pd.DataFrame:
-    """Return a tile's ledger rows from the store."""
+    """Return a tile's ledger rows of vegetation cover from the store."""
     folder = store.folder_of("ledger", outcome.keys["ledger"])
     return pd.read_parquet(folder / "rows.parquet")
+
+
+def read_target_ledger(outcome: TileOutcome, store: Store) -> pd.DataFrame:
+    """Return a tile's ledger rows of further targets; no row where there are none."""
+    folders = [
+        store.folder_of("target_ledger", digest)
+        for name, digest in outcome.keys.items()
+        if name.startswith("ledger/")
+    ]
+    parts = [pd.read_parquet(folder / "rows.parquet") for folder in folders]
+    if not parts:
+        return pd.DataFrame(columns=[*COLUMNS, "target"])
+    return pd.concat(parts, ignore_index=True)

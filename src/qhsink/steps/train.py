@@ -46,6 +46,7 @@ from qhsink.steps.train_tables import (
     shipped_data,
     table_data,
 )
+from qhsink.steps.train_twin import TWIN_FEATURES, twin_data
 
 Report = Callable[[str], None]
 
@@ -89,6 +90,10 @@ def gather(
         data = plot_data(request, target, checked, settings)
         report(f"plots used: {data.told['source']['rows']}")
         return data
+    if request.twin is not None:
+        return twin_data(
+            target, Path(request.twin), settings, seed=request.seed, report=report
+        )
     if request.table is None:
         return shipped_data(settings.project / "models")
     # Tables like the shipped one name green cover as it does.
@@ -127,7 +132,12 @@ def run_training(
     """
     target = find_target(request, settings.project)
     data = gather(request, settings, report=report)
-    recipe = recipe_of(request, target, samples=len(data.samples.target))
+    recipe = recipe_of(
+        request,
+        target,
+        samples=len(data.samples.target),
+        features=TWIN_FEATURES if request.twin else None,
+    )
     trained = train(data.samples, recipe, report=report)
     report("learning curve")
     curve = learning_curve(data.samples, recipe, trained.runs.folds)
@@ -135,7 +145,7 @@ def run_training(
     science["learning_curve"] = [_rounded(asdict(point)) for point in curve]
     run = {
         "cpu_ms_per_mpx": measured_cost(trained),
-        "versions": _versions(),
+        "versions": versions(),
         "command": request.command(),
     }
     provenance: Provenance = data.told.get("provenance", "observed")
@@ -232,7 +242,8 @@ def _evidence(
     )
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions that a card states."""
     packages = ("qhsink", "numpy", "scipy", "scikit-learn")
     known = {name: version(name) for name in packages}
     return {"python": platform.python_version(), **known}

@@ -29,6 +29,8 @@ class TrainRequest:
     """Plot table: CSV, GeoPackage, GeoParquet or Parquet."""
     table: str | None = None
     """Ready table of reflectance and values, instead of plots."""
+    twin: str | None = None
+    """Folder of simulated worlds, instead of measurements."""
     value: str | None = None
     """Column of the measured value; the target's id when None."""
     group: str | None = None
@@ -71,7 +73,7 @@ class TrainRequest:
     @property
     def shipped(self) -> bool:
         """Whether the table is the one that comes with the project."""
-        return self.plots is None and self.table is None
+        return self.plots is None and self.table is None and self.twin is None
 
     def command(self) -> str:
         """Return the command that asks for the same, files by their names alone."""
@@ -89,6 +91,7 @@ class TrainRequest:
 OPTIONS = {
     "plots": "--plots",
     "table": "--table",
+    "twin": "--twin",
     "value": "--target",
     "group": "--group",
     "source": "--source",
@@ -102,7 +105,7 @@ OPTIONS = {
     "simulated": "--simulated",
 }
 """The option that says each field that changes the model."""
-_FILES = ("plots", "table", "config", "source")
+_FILES = ("plots", "table", "twin", "config", "source")
 _ALWAYS = ("members", "seed", "epochs")
 
 
@@ -115,26 +118,39 @@ def find_target(request: TrainRequest, project: Path) -> ModelTarget:
         When there is none of that name, or nothing to learn it from.
     """
     target = load_model_targets(project).get(request.target)
-    if request.plots is not None and request.table is not None:
+    named = [
+        name
+        for name in ("plots", "table", "twin")
+        if getattr(request, name) is not None
+    ]
+    if len(named) > 1:
         raise BadInput(
-            "--plots and --table at once",
+            " and ".join(f"--{name}" for name in named) + " at once",
             expected="one of them",
-            remedy="Give plots with places, or a table with reflectance.",
+            remedy="Give plots with places, a table with reflectance, or simulated "
+            "worlds.",
         )
     if request.shipped and target.id != SHIPPED_TARGET:
         raise BadInput(
             f"nothing to train {target.id} on",
-            expected=f"--plots or --table; only {SHIPPED_TARGET} has measurements in "
-            "the project",
+            expected=f"--plots, --table or --twin; only {SHIPPED_TARGET} has "
+            "measurements in the project",
             remedy="Give your own plots: docs/training.md has the columns.",
         )
     return target
 
 
-def recipe_of(request: TrainRequest, target: ModelTarget, *, samples: int) -> Recipe:
-    """Return the recipe for so many samples."""
+def recipe_of(
+    request: TrainRequest,
+    target: ModelTarget,
+    *,
+    samples: int,
+    features: tuple[str, ...] | None = None,
+) -> Recipe:
+    """Return the recipe for so many samples, with other features where asked for."""
     plain = Recipe()
     return Recipe(
+        features=features or plain.features,
         target=target.id,
         unit=target.unit,
         low=target.low,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from qhsink.mapping.card.classes import render_class_card
 from qhsink.mapping.card.results import (
     grouping,
     markdown_table,
@@ -21,6 +22,8 @@ from qhsink.mapping.card.results import (
 def render_card(card: Mapping[str, Any]) -> str:
     """Return the card as Markdown for people."""
     science, run = card["science"], card["run"]
+    if "classes" in science:
+        return render_class_card(card)
     return "\n".join(
         [
             f"# {card['id']}",

@@ -1,0 +1,339 @@
+"""One tile's ecosystem map, and the maps and ledger rows of targets beside cover.
+
+From the tile's composite, each an artifact of its own, made only when it is not there.
+A target is predicted on clear land of its ecosystems and is zero on other land, so
+that one ecosystem holds per pixel and no stock is counted twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+
+from qhsink.config import RunConfig, Settings, load_model_targets
+from qhsink.domain.errors import ModelError
+from qhsink.domain.model_target import ModelTarget, ModelTargets
+from qhsink.domain.scene import BANDS
+from qhsink.estimation.ledger import TileMap, ledger_rows
+from qhsink.grid import Grid, coverage
+from qhsink.imagery.composite import Composite, Flag
+from qhsink.mapping.ecosystem import choose_class, class_probabilities
+from qhsink.mapping.ensemble import Prediction, predict_composite
+from qhsink.mapping.features import locate_bands
+from qhsink.registry import Model, load_model
+from qhsink.steps.map_indicators import ECOSYSTEM, reported_targets
+from qhsink.steps.plan import TileJob
+from qhsink.steps.rasters import Resemblance
+from qhsink.steps.target_rasters import (
+    read_ecosystem,
+    write_ecosystem,
+    write_target_map,
+)
+from qhsink.store import Key, Store, code_version, make_key
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TargetModels:
+    """The models of a run beside that of vegetation cover."""
+
+    table: ModelTargets
+    """Targets and ecosystem classes."""
+    ecosystem: Model
+    """Says which ecosystem holds where."""
+    models: Mapping[str, Model]
+    """Model by target id, in the order they are reported."""
+
+    @property
+    def codes(self) -> tuple[int, ...]:
+        """Map codes of the classifier's classes, in its order."""
+        known = {entry.id: entry.code for entry in self.table.ecosystems}
+        return tuple(known[name] for name in self.ecosystem.card["science"]["classes"])
+
+
+def load_target_models(config: RunConfig, project: Path) -> TargetModels | None:
+    """Return the models that a run's report needs beside cover; None for none.
+
+    Raises
+    ------
+    ConfigError
+        When a target is to be mapped without an ecosystem classifier.
+    ModelError
+        When a model is missing, damaged, of another target or unit, or needs layers
+        that the composite has not.
+    """
+    targets = reported_targets(config)
+    named = tuple((name, config.models.of(name) or "") for name in targets)
+    classifier = config.models.of(ECOSYSTEM)
+    if not named or classifier is None:
+        return None
+    return _load(project, named, classifier)
+
+
+@lru_cache(maxsize=4)
+def _load(
+    project: Path, named: tuple[tuple[str, str], ...], classifier: str
+) -> TargetModels:
+    table = load_model_targets(project)
+    folder = project / "models"
+    ecosystem = load_model(folder, classifier)
+    models = {name: load_model(folder, model_id) for name, model_id in named}
+    for model in (ecosystem, *models.values()):
+        locate_bands(model.ensemble.features, BANDS)
+    _check_classes(ecosystem, table)
+    for name, model in models.items():
+        _check_target(model, table.get(name))
+    return TargetModels(table, ecosystem, models)
+
+
+def _check_target(model: Model, target: ModelTarget) -> None:
+    made = model.ensemble
+    if (made.target, made.unit) != (target.id, target.unit):
+        raise ModelError(
+            f"model {model.id} gives {made.target} in {made.unit}",
+            expected=f"{target.id} in {target.unit}",
+            remedy="Correct [models], or train the model for this target.",
+        )
+
+
+def _check_classes(model: Model, table: ModelTargets) -> None:
+    order = [entry.id for entry in table.ecosystems]
+    classes = list(model.card["science"].get("classes", ()))
+    if not classes or classes != [name for name in order if name in classes]:
+        raise ModelError(
+            f"model {model.id} with classes {', '.join(classes) or 'none'}",
+            expected=f"classes among {', '.join(order)}, in that order of precedence",
+            remedy="Name an ecosystem model made with the present classes.",
+        )
+
+
+def target_keys(
+    job: TileJob, composite: Key, models: TargetModels, *, tile: str
+) -> dict[str, Key]:
+    """Return the content keys of a tile's further artifacts, by name.
+
+    ``ecosystem``, and for each target ``maps/TARGET`` and ``ledger/TARGET``.
+    """
+    place = {"tile": tile, "kind": job.kind}
+    predicted = code_version(
+        "qhsink.mapping.ensemble",
+        "qhsink.mapping.features",
+        "qhsink.mapping.ecosystem",
+        "qhsink.mapping.applicability",
+        "qhsink.mapping.nearest",
+        "qhsink.steps.target_rasters",
+    )
+    keys = {
+        ECOSYSTEM: make_key(
+            "ecosystem",
+            code=predicted,
+            params=place | {"codes": list(models.codes), "tie": models.table.tie},
+            inputs={"composite": composite.digest, "model": models.ecosystem.digest},
+        )
+    }
+    leaves = b"".join(name.encode() + wkb for name, wkb in job.leaves)
+    for name, model in models.models.items():
+        target = dataclasses.asdict(models.table.get(name))
+        codes = models.table.codes_of(models.table.get(name).ecosystems)
+        maps = make_key(
+            "target_maps",
+            code=predicted,
+            params=place
+            | {"target": name, "step": target["map_step"]}
+            | {"codes": list(codes)},
+            inputs={
+                "composite": composite.digest,
+                "ecosystem": keys[ECOSYSTEM].digest,
+                "model": model.digest,
+            },
+        )
+        keys[f"maps/{name}"] = maps
+        keys[f"ledger/{name}"] = make_key(
+            "target_ledger",
+            code=code_version("qhsink.estimation.ledger", "qhsink.grid"),
+            params=place | {"target": name, "area_from": target["area_from"]},
+            inputs={
+                "maps": maps.digest,
+                "leaves": hashlib.sha256(leaves).hexdigest(),
+            },
+        )
+    return keys
+
+
+class TargetWork:
+    """The further artifacts of one tile, each made on demand."""
+
+    def __init__(
+        self,
+        job: TileJob,
+        grid: Grid,
+        models: TargetModels,
+        composite: Callable[[], Composite],
+        *,
+        keys: Mapping[str, Key],
+        settings: Settings,
+    ) -> None:
+        self.job, self.grid, self.models = job, grid, models
+        self.composite, self.keys = composite, keys
+        self.store = Store(settings.store)
+        self.tile = grid.tile(job.col, job.row)
+        self._classes: NDArray[np.uint8] | None = None
+
+    def run(self) -> tuple[str, ...]:
+        """Make what is missing; return the steps made now."""
+        writers = {ECOSYSTEM: self._write_ecosystem}
+        made = self._make(writers)
+        for name, model in self.models.models.items():
+            work = _Predicted(self, self.models.table.get(name), model)
+            made += self._make(
+                {f"maps/{name}": work.write_maps, f"ledger/{name}": work.write_ledger}
+            )
+        return made
+
+    def _make(
+        self, writers: Mapping[str, Callable[[Path], Mapping[str, Any]]]
+    ) -> tuple[str, ...]:
+        made = []
+        for name, write in writers.items():
+            if self.store.find(self.keys[name]) is None:
+                self.store.put(self.keys[name], write)
+                made.append(name)
+        return tuple(made)
+
+    def classes(self) -> NDArray[np.uint8]:
+        """Return the class of each pixel, shape (y, x); 0 where none is known."""
+        if self._classes is None:
+            found = self.store.find(self.keys[ECOSYSTEM])
+            self._classes = (
+                self._classify()[0] if found is None else read_ecosystem(found)
+            )
+        return self._classes
+
+    def _classify(self) -> tuple[NDArray[np.uint8], Prediction, NDArray[np.float32]]:
+        composite = self.composite()
+        prediction = predict_composite(
+            self.models.ecosystem.ensemble,
+            composite.reflectance,
+            BANDS,
+            clear_land(composite),
+        )
+        probability = class_probabilities(prediction.members)
+        classes = np.zeros(composite.flags.shape, np.uint8)
+        classes.ravel()[prediction.index] = choose_class(
+            probability, self.models.codes, tie=self.models.table.tie
+        )
+        return classes, prediction, probability
+
+    def _write_ecosystem(self, folder: Path) -> Mapping[str, Any]:
+        self._classes, prediction, probability = self._classify()
+        write_ecosystem(
+            self._classes,
+            probability,
+            prediction.index,
+            folder,
+            geobox=self.tile.geobox,
+            block=self.grid.block_px,
+            names=tuple(self.models.ecosystem.card["science"]["classes"]),
+            tags={"MODEL": self.models.ecosystem.id, "TILE": self.tile.name},
+        )
+        return {
+            "pixels": int(prediction.index.size),
+            "scenes": [scene.item_id for scene in self.job.scenes],
+        }
+
+
+class _Predicted:
+    """One target on one tile: predicted once for its map and its ledger rows."""
+
+    def __init__(self, work: TargetWork, target: ModelTarget, model: Model) -> None:
+        self.work, self.target, self.model = work, target, model
+        self._found: tuple[Prediction, Resemblance | None] | None = None
+
+    def found(self) -> tuple[Prediction, Resemblance | None]:
+        """Return every member's prediction, and how far pixels are like the samples."""
+        if self._found is None:
+            codes = self.work.models.table.codes_of(self.target.ecosystems)
+            composite, ensemble = self.work.composite(), self.model.ensemble
+            spoken = np.isin(self.work.classes(), codes)
+            prediction = predict_composite(
+                ensemble, composite.reflectance, BANDS, spoken
+            )
+            area = self.model.applicability
+            alike = None
+            if area is not None:
+                alike = Resemblance(
+                    *area.map_dissimilarity(
+                        ensemble.features,
+                        composite.reflectance,
+                        BANDS,
+                        prediction.index,
+                    )
+                )
+            self._found = prediction, alike
+        return self._found
+
+    def write_maps(self, folder: Path) -> Mapping[str, Any]:
+        """Write value, spread and dissimilarity; return what the map is of."""
+        prediction, alike = self.found()
+        write_target_map(
+            prediction,
+            alike,
+            folder,
+            target=self.target,
+            geobox=self.work.tile.geobox,
+            block=self.work.grid.block_px,
+            tags={"MODEL": self.model.id, "TILE": self.work.tile.name},
+        )
+        return {
+            "valid_pixels": int(prediction.index.size),
+            "applicability": alike is not None,
+            "scenes": [scene.item_id for scene in self.work.job.scenes],
+        }
+
+    def write_ledger(self, folder: Path) -> Mapping[str, Any]:
+        """Write the rows of the target, and of the area made of it."""
+        prediction, alike = self.found()
+        composite, classes = self.work.composite(), self.work.classes()
+        spoken = np.zeros(classes.shape, bool)
+        spoken.ravel()[prediction.index] = True
+        tile_map = TileMap(
+            self.work.tile.name,
+            prediction.index,
+            prediction.members,
+            (composite.flags & int(Flag.WATER)) != 0,
+            is_inside=None if alike is None else alike.inside,
+            is_other=(classes != 0) & ~spoken,
+        )
+        fractions = {
+            leaf: coverage(self.work.tile.geobox, shapely.from_wkb(wkb))
+            for leaf, wkb in self.work.job.leaves
+        }
+        tell = partial(
+            ledger_rows,
+            coverage=fractions,
+            pixel_area_ha=self.work.grid.pixel_area_ha,
+        )
+        parts = [tell(tile_map).assign(target=self.target.id)]
+        if self.target.area_from is not None:
+            counted = prediction.members >= np.float32(self.target.area_from)
+            area = dataclasses.replace(tile_map, members=counted.astype(np.float32))
+            parts.append(tell(area).assign(target=self.target.area_id))
+        rows = pd.concat(parts, ignore_index=True)
+        rows.to_parquet(folder / "rows.parquet", index=False)
+        return {"rows": len(rows)}
+
+
+def clear_land(composite: Composite) -> NDArray[np.bool_]:
+    """Return the pixels that a model may speak of, shape (y, x)."""
+    stopped = int(Flag.TOO_FEW | Flag.WATER | Flag.NO_DATA)
+    clear: NDArray[np.bool_] = (composite.flags & stopped) == 0
+    return clear

@@ -1,0 +1,178 @@
+"""Training tables from the twin: pixels of simulated worlds, and what is true there.
+
+For targets without open training data. What was learnt here is marked as simulated in
+card, maps and every page. Fitting is ``train``'s; the worlds are ``twin_pixels``'.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qhsink.config import Settings
+from qhsink.domain.errors import BadInput
+from qhsink.domain.model_target import ModelTarget
+from qhsink.mapping.training import Samples
+from qhsink.steps.train_tables import TrainingData, with_provenance
+from qhsink.steps.twin_pixels import (
+    Report,
+    TwinPixels,
+    TwinTraining,
+    load_twin_training,
+    read_worlds,
+)
+
+TWIN_FEATURES = (
+    "ndvi",
+    "ndmi",
+    "nbr",
+    "ngrdi",
+    "ndti",
+    "brightness",
+    "mndwi",
+    "bsi",
+    "blue",
+    "nir",
+)
+"""Features of what is trained on the twin: all from bands that its archive has."""
+LEAST = 200
+"""Training pixels of a target, at least."""
+
+_SOURCE = {
+    "title": "Pixels of simulated worlds, and their truth",
+    "citation": "The twin of this project: docs/twin.md.",
+    "licence": "Apache-2.0",
+}
+_FOLDS = (
+    "Five folds of whole squares, dealt at random; a square is one place in every "
+    "world, so that no place is on both sides."
+)
+_LIMITS = (
+    "Squares lie tens of kilometres apart in one simulated country: they test other "
+    "places of the twin, and nothing real. Worlds that no model was trained on are in "
+    "docs/models.md."
+)
+
+
+def twin_data(
+    target: ModelTarget,
+    folder: Path,
+    settings: Settings,
+    *,
+    seed: int,
+    report: Report,
+) -> TrainingData:
+    """Return training pixels of a target from the worlds of the twin.
+
+    Parameters
+    ----------
+    target : ModelTarget
+        Pixels are of its ecosystems alone.
+    folder : Path
+        Where the archives of the worlds lie; those not there are built.
+    settings : Settings
+        Store and threads.
+    seed : int
+        Seed of the choice of pixels.
+    report : callable
+        Told in words what is being done.
+
+    Raises
+    ------
+    BadInput
+        When too few pixels are of the target's ecosystems.
+    """
+    spec = load_twin_training()
+    pixels = read_worlds(
+        spec, spec.train_seeds, folder, settings=settings, report=report
+    )
+    spoken = np.flatnonzero(np.isin(pixels.ecosystem, target.ecosystems))
+    if len(spoken) < LEAST:
+        raise BadInput(
+            f"{len(spoken)} pixels of {', '.join(target.ecosystems)} in the worlds of "
+            "config/train_twin.toml",
+            expected=f"at least {LEAST}",
+            remedy="Add regions or worlds there.",
+        )
+    rng = np.random.default_rng((seed, 1))
+    chosen = pixels.take(_spread(pixels, spoken, spec.samples, rng))
+    values = np.clip(chosen.truth[target.id], target.low, target.high)
+    samples = Samples(dict(chosen.layers), values, groups=chosen.square)
+    told = {
+        "definition": {
+            "en": target.reference_en,
+            "zh": target.reference_zh,
+            "evidence": "the truth of a simulated world, exact by construction.",
+        },
+        "grouping": "squares of 9 km",
+        "fold_rule": _FOLDS,
+        "fold_limits": _LIMITS,
+    }
+    told["grouping"] = f"squares of {spec.square_m / 1000:g} km"
+    return TrainingData(samples, told | describe_twin(spec, samples, target), ())
+
+
+def describe_twin(
+    spec: TwinTraining, samples: Samples, target: ModelTarget | None
+) -> dict[str, Any]:
+    """Return source and domain of what was learnt on the twin, for a card."""
+    worlds = ", ".join(str(seed) for seed in spec.train_seeds)
+    spoken = "all ecosystems" if target is None else ", ".join(target.ecosystems)
+    source = _SOURCE | {
+        "rows": f"worlds {worlds}, {len(spec.regions)} squares of "
+        f"{spec.square_m / 1000:g} km in each, pixels of {spec.pixel_size_m:g} m",
+        "sha256": _digest(samples),
+    }
+    domain = (
+        f"the simulated country of the twin in {spec.year}, {spoken}, peak-season "
+        f"composites at {spec.pixel_size_m:g} m."
+    )
+    return with_provenance({"source": source, "domain": domain}, "simulated")
+
+
+def _digest(samples: Samples) -> str:
+    digest = hashlib.sha256()
+    for name, values in sorted(samples.reflectance.items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(values, "<f8").tobytes())
+    digest.update(np.ascontiguousarray(samples.target, "<f8").tobytes())
+    return digest.hexdigest()
+
+
+def _spread(
+    pixels: TwinPixels,
+    among: NDArray[np.intp],
+    count: int,
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Return up to ``count`` pixels, as many from each square and world as there are.
+
+    Squares with fewer pixels than their part give all; the others share what is left.
+    """
+    place = pixels.seed[among] * 10_000 + pixels.square[among]
+    order = rng.permutation(len(among))
+    rank = np.empty(len(among), np.int64)
+    for name in np.unique(place):
+        mine = order[place[order] == name]
+        rank[mine] = np.arange(len(mine))
+    first = np.argsort(rank[order], kind="stable")[:count]
+    return np.sort(among[order[first]])
+
+
+def spread_classes(
+    pixels: TwinPixels,
+    classes: Sequence[str],
+    count: int,
+    rng: np.random.Generator,
+) -> NDArray[np.intp]:
+    """Return up to ``count`` pixels of each class, spread over squares and worlds."""
+    parts = [
+        _spread(pixels, np.flatnonzero(pixels.ecosystem == name), count, rng)
+        for name in classes
+    ]
+    return np.concatenate(parts)

@@ -1,0 +1,361 @@
+"""Simulated worlds to pixels: what the composite says, and what is true there.
+
+For regressors without open training data, and for judging all of them on worlds that
+none was trained on. The pixels come the way of a run: archive, pinned scenes,
+peak-season composite. What is learnt from them belongs to ``train_twin``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import pyproj
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pydantic import Field
+from shapely.geometry.base import BaseGeometry
+from threadpoolctl import threadpool_limits
+
+from qhsink.config import (
+    RunConfig,
+    Settings,
+    SourceConfig,
+    load_run_config,
+    parse_section,
+    project_dir,
+    read_toml,
+)
+from qhsink.config.parsing import Section
+from qhsink.domain.errors import ConfigError
+from qhsink.domain.period import peak_season
+from qhsink.domain.scene import BANDS
+from qhsink.grid import qinghai_albers
+from qhsink.imagery.composite import Composite
+from qhsink.mapping.features import layer_step
+from qhsink.regions.database import RegionDatabase, load_database
+from qhsink.sources.stac import pin_scenes
+from qhsink.steps.compositing import make_composite
+from qhsink.steps.evaluate_world import truth_of
+from qhsink.steps.target_maps import clear_land
+from qhsink.store import Key, Store, code_version, file_digest, make_key
+from qhsink.twin import classes
+from qhsink.twin.archive import build_archive
+from qhsink.twin.campaign import Truth
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Report = Callable[[str], None]
+
+DEMO_SEED = 2025
+"""World of the demonstration archive: nothing may be trained or judged on it."""
+TRUTHS = (
+    "fvc",
+    "canopy_cover",
+    "shrub_cover",
+    "agb_grass",
+    "agb_forest",
+    "growing_stock",
+)
+"""Targets whose truth the twin knows, by their names in ``Ground``."""
+
+ECOSYSTEM_OF: Mapping[int, str] = {
+    **dict.fromkeys(classes.FOREST, "forest"),
+    **dict.fromkeys(classes.GRASSLAND, "grassland"),
+    classes.MARSH: "wetland",
+    classes.SHRUB: "shrubland",
+    classes.CROPLAND: "cropland",
+    classes.ROCK: "bare",
+    classes.PLAYA: "bare",
+    classes.SNOW: "snow_ice",
+    classes.WATER: "water",
+}
+"""Class of the twin to the ecosystem it belongs to (``config/model_targets.toml``)."""
+
+_NOT_PIXELS = {"train_seeds", "test_seeds", "samples", "class_samples"}
+_MARGIN_DEG = 0.02
+_LAKE_REACH_M = 20_000.0
+
+
+class TwinTraining(Section):
+    """Worlds to train and to judge on: ``config/train_twin.toml``."""
+
+    train_seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    """Seeds of the worlds that models learn from."""
+    test_seeds: tuple[int, ...]
+    """Seeds of the worlds they are judged on."""
+    year: int
+    """Year of the scenes."""
+    pixel_size_m: Annotated[float, Field(gt=0)]
+    """Edge of a pixel [m]."""
+    square_m: Annotated[float, Field(gt=0)]
+    """Edge of a square [m]."""
+    every: Annotated[int, Field(ge=1)]
+    """Pixels are taken in every so many rows and columns."""
+    samples: Annotated[int, Field(ge=200)]
+    """Training pixels of a target."""
+    class_samples: Annotated[int, Field(ge=50)]
+    """Training pixels of one ecosystem, at most."""
+    regions: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Real regions that squares are cut out of."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TwinPixels:
+    """n pixels of clear land in simulated worlds."""
+
+    layers: Mapping[str, Floats]
+    """(n,) value of each layer of the composite, in its unit."""
+    truth: Mapping[str, Floats]
+    """(n,) true value by target, in its unit."""
+    ecosystem: NDArray[np.str_]
+    """(n,) id of the true ecosystem."""
+    x: Floats
+    """(n,) easting on the grid [m]."""
+    y: Floats
+    """(n,) northing [m]."""
+    seed: Ints
+    """(n,) seed of the world."""
+    square: Ints
+    """(n,) number of the square, the same place in every world."""
+
+    def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> TwinPixels:
+        """Return some of the pixels."""
+        parts: dict[str, Any] = {}
+        for field in fields(self):
+            values = getattr(self, field.name)
+            parts[field.name] = (
+                {name: column[rows] for name, column in values.items()}
+                if isinstance(values, Mapping)
+                else values[rows]
+            )
+        return TwinPixels(**parts)
+
+
+def load_twin_training(path: Path | None = None) -> TwinTraining:
+    """Return the worlds in ``path``, or in the project's ``config/train_twin.toml``.
+
+    Raises
+    ------
+    ConfigError
+        When a key is wrong, or one world is for two purposes.
+    """
+    path = path or project_dir() / "config" / "train_twin.toml"
+    spec = parse_section(TwinTraining, read_toml(path), where=path.name)
+    seeds = (*spec.train_seeds, *spec.test_seeds, DEMO_SEED)
+    if len(set(seeds)) < len(seeds):
+        raise ConfigError(
+            f"{path.name}: seeds {', '.join(map(str, seeds))} (the last: the "
+            "demonstration's)",
+            expected="other worlds for training, for judging and for the demonstration",
+            remedy="Change the seed that stands twice.",
+        )
+    return spec
+
+
+def read_worlds(
+    spec: TwinTraining,
+    seeds: Sequence[int],
+    folder: Path,
+    *,
+    settings: Settings,
+    report: Report,
+) -> TwinPixels:
+    """Return clear land pixels of the worlds of ``seeds``.
+
+    Parameters
+    ----------
+    spec : TwinTraining
+        Which places, year and pixel.
+    seeds : sequence of int
+        Which worlds.
+    folder : Path
+        Where archives lie; those that are not there are built.
+    settings : Settings
+        Store, where what was read is kept, and threads.
+    report : callable
+        Told in words what is being done.
+    """
+    work = _Reading(spec, folder, settings, report)
+    store = Store(settings.store)
+    parts = []
+    for seed in seeds:
+        found = store.get(work.key(seed), partial(work.write, seed))
+        parts.append(_from_table(pd.read_parquet(found.path("pixels.parquet"))))
+    return _joined(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    spec: TwinTraining
+    folder: Path
+    settings: Settings
+    report: Report
+
+    def key(self, seed: int) -> Key:
+        project = self.settings.project
+        return make_key(
+            "twin_pixels",
+            code=code_version(
+                "qhsink.twin",
+                "qhsink.imagery",
+                "qhsink.sources",
+                "qhsink.steps.compositing",
+                "qhsink.steps.twin_pixels",
+            ),
+            params={
+                "spec": self.spec.model_dump(mode="json", exclude=_NOT_PIXELS),
+                "seed": seed,
+                "twin": file_digest(project / "config" / "twin.toml"),
+                "config": self._config().model_dump(mode="json", exclude={"models"}),
+            },
+        )
+
+    def _config(self) -> RunConfig:
+        return load_run_config(self.settings.project / "config" / "demo.toml")
+
+    def write(self, seed: int, folder: Path) -> Mapping[str, Any]:
+        database = load_database(self.settings.project / "aoi" / "qinghai.gpkg")
+        squares = [
+            (name, _square(name, database, self.spec)) for name in self.spec.regions
+        ]
+        lakes = _lakes_near(database, [square for _, square in squares])
+        self.report(f"world {seed}: archive of {len(squares)} squares")
+        catalogue = build_archive(
+            self.folder / f"world-{seed}",
+            regions=[(f"square-{name}", square) for name, square in squares],
+            lakes=lakes,
+            seed=seed,
+            year=self.spec.year,
+            pixel_size_m=self.spec.pixel_size_m,
+            workers=self.settings.workers,
+        )
+        self.report(f"world {seed}: composites")
+        truth = truth_of(seed, self.spec.year, lakes)
+        parts = [
+            self._pixels(square, catalogue, truth).assign(seed=seed, square=number)
+            for number, (_, square) in enumerate(squares)
+        ]
+        table = pd.concat(parts, ignore_index=True)
+        table.to_parquet(folder / "pixels.parquet", index=False)
+        return {"pixels": len(table)}
+
+    def _pixels(
+        self, square: BaseGeometry, catalogue: Path, truth: Truth
+    ) -> pd.DataFrame:
+        geobox = _lattice(square, self.spec.pixel_size_m)
+        composite = _composite(square, geobox, catalogue, self._config(), self.spec)
+        wanted = np.zeros(composite.flags.shape, bool)
+        wanted[:: self.spec.every, :: self.spec.every] = True
+        index = np.flatnonzero(clear_land(composite) & wanted)
+        x, y = _centres(geobox, index)
+        ground = truth(x, y)
+        cube = composite.reflectance.reshape(len(BANDS), -1)[:, index]
+        columns = {"x": x, "y": y, "ecosystem": ground.ecosystem}
+        columns |= {f"layer_{name}": cube[row] for row, name in enumerate(BANDS)}
+        columns |= {f"true_{name}": getattr(ground, name) for name in TRUTHS}
+        return pd.DataFrame(columns)
+
+
+def _from_table(table: pd.DataFrame) -> TwinPixels:
+    def column(name: str) -> Floats:
+        return table[name].to_numpy(np.float64)
+
+    names = [str(name) for name in table]
+    layers = [name for name in names if name.startswith("layer_")]
+    truths = [name for name in names if name.startswith("true_")]
+    return TwinPixels(
+        layers={
+            name.removeprefix("layer_"): column(name)
+            * float(layer_step(name.removeprefix("layer_")))
+            for name in layers
+        },
+        truth={name.removeprefix("true_"): column(name) for name in truths},
+        ecosystem=table["ecosystem"].map(dict(ECOSYSTEM_OF)).to_numpy(str),
+        x=column("x"),
+        y=column("y"),
+        seed=table["seed"].to_numpy(np.int64),
+        square=table["square"].to_numpy(np.int64),
+    )
+
+
+def _joined(parts: Sequence[TwinPixels]) -> TwinPixels:
+    joined: dict[str, Any] = {}
+    for field in fields(TwinPixels):
+        values = [getattr(part, field.name) for part in parts]
+        joined[field.name] = (
+            {name: np.concatenate([v[name] for v in values]) for name in values[0]}
+            if isinstance(values[0], Mapping)
+            else np.concatenate(values)
+        )
+    return TwinPixels(**joined)
+
+
+def _square(name: str, database: RegionDatabase, spec: TwinTraining) -> BaseGeometry:
+    pixel = spec.pixel_size_m
+    middle = database.geometry(name, qinghai_albers()).representative_point()
+    edge = round(spec.square_m / pixel) * pixel
+    left = round((middle.x - edge / 2.0) / pixel) * pixel
+    low = round((middle.y - edge / 2.0) / pixel) * pixel
+    return shapely.box(left, low, left + edge, low + edge)
+
+
+def _lakes_near(
+    database: RegionDatabase, squares: Sequence[BaseGeometry]
+) -> tuple[BaseGeometry, ...]:
+    near = shapely.union_all(squares).buffer(_LAKE_REACH_M)
+    lakes = (
+        database.geometry(region.id, qinghai_albers())
+        for region in database.regions
+        if region.kind == "lake"
+    )
+    return tuple(lake for lake in lakes if lake.intersects(near))
+
+
+def _lattice(square: BaseGeometry, pixel: float) -> GeoBox:
+    left, low, right, top = square.bounds
+    shape = (round((top - low) / pixel), round((right - left) / pixel))
+    affine = Affine(pixel, 0.0, left, 0.0, -pixel, top)
+    return GeoBox(shape, affine, qinghai_albers().to_wkt())
+
+
+def _centres(geobox: GeoBox, index: NDArray[np.intp]) -> tuple[Floats, Floats]:
+    rows, columns = np.divmod(index, geobox.shape[1])
+    pixel = float(geobox.resolution.x)
+    x = geobox.affine.c + (columns + 0.5) * pixel
+    y = geobox.affine.f - (rows + 0.5) * pixel
+    return np.asarray(x, np.float64), np.asarray(y, np.float64)
+
+
+def _composite(
+    square: BaseGeometry,
+    geobox: GeoBox,
+    catalogue: Path,
+    config: RunConfig,
+    spec: TwinTraining,
+) -> Composite:
+    to_degrees = pyproj.Transformer.from_crs(
+        qinghai_albers(), "EPSG:4326", always_xy=True
+    )
+    west, south, east, north = to_degrees.transform_bounds(*square.bounds)
+    season = config.season
+    scenes = pin_scenes(
+        SourceConfig(kind="static", url=str(catalogue.resolve())),
+        project=project_dir(),
+        bbox=(
+            west - _MARGIN_DEG,
+            south - _MARGIN_DEG,
+            east + _MARGIN_DEG,
+            north + _MARGIN_DEG,
+        ),
+        period=peak_season(spec.year, start=season.peak_start, end=season.peak_end),
+    )
+    with threadpool_limits(limits=1):
+        return make_composite(scenes, geobox, config, kind="peak")
