@@ -186,3 +186,24 @@ def test_residuals_with_places_give_the_variogram(tmp_path):
     assert found["residuals"]["sill"] == pytest.approx(0.0104, rel=0.5)
     assert found["residuals"]["nugget"] < 0.002
     assert found["variance"]["residuals"] > 1e3 * 0.0104 / (1e9 / 400)
+
+
+@pytest.mark.parametrize(
+    ("rows", "means", "words"),
+    [
+        ("1,1,a,1\n2,1,b,1\n3,1,b,1\n5,1,a,1\n4,1,c,1\n", "a,2\nb,3\n", "collinear"),
+        ("1,1,a,1\n2,2,b,1\n3,3,b,1\n4,4,a,1\n5,5,c,1\n", "a,2\nb,3\n", "residual"),
+        ("1,1,a,1\n2,2,b,1\n3,2,b,1\n5,4,a,0\n4,5,c,1\n", "a,2\nb,3\n", "positive"),
+        ("1,1,a,1\n2,2,b,1\n3,2,b,1\n5,4,a,1\n4,5,c,1\n", "a,2\na,3\n", "a domain"),
+    ],
+    ids=["constant auxiliary", "y itself", "no weight", "means twice"],
+)
+def test_small_areas_refuse_what_has_no_error(tmp_path, rows, means, words):
+    plots, known = tmp_path / "p.csv", tmp_path / "m.csv"
+    plots.write_text(f"y,x,d,w\n{rows}")
+    known.write_text(f"d,x\n{means}")
+    with pytest.raises(TableError, match=words):
+        call(
+            "small-area", "--sample", plots, "--y", "y", "--domain", "d", "--aux", "x",
+            "--aux-means", known, "--weight", "w",
+        )  # fmt: skip

@@ -17,7 +17,6 @@ from qhsink.cli.estimate_region import REFUSED, run_folder
 
 if TYPE_CHECKING:
     from qhsink.domain.variogram import Variogram
-    from qhsink.estimation.model_based import ModelVariance
     from qhsink.steps.modelled import ModelledResult, RegionModelled
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -221,30 +220,15 @@ def _row(found: RegionModelled) -> dict[str, Any]:
 def _from_tables(members: Path, json_path: Path | None, o: Any) -> None:
     from qhsink.cli.csv_files import read_csv, write_json
     from qhsink.domain.variogram import describe_variogram
-    from qhsink.estimation.intervals import critical_value
 
     frame, table = read_csv(members), str(members)
     origin, variogram = _given_variogram(o)
+    told = variogram and describe_variogram(variogram, source=origin)
     if "cluster" in frame.columns:
-        mode = "hybrid"
-        value, parts, count = _hybrid(frame, table, variogram, o)
+        row = _hybrid(frame, table, variogram, o)
     else:
-        mode = "model-based"
-        value, parts, count = _wall_to_wall(frame, table, variogram, o)
-    row = {
-        "mode": mode,
-        "mean": value,
-        "se_mean": parts.se,
-        "variance": asdict(parts),
-        "residuals": None
-        if variogram is None
-        else describe_variogram(variogram, source=origin),
-        "df": count - 1.0,
-        "confidence": o["confidence"],
-        "ci_mean": limits(
-            value, parts.se, critical_value(o["confidence"], df=count - 1.0)
-        ),
-    }
+        row = _wall_to_wall(frame, table, variogram, o)
+    row |= {"confidence": o["confidence"], "residuals": told}
     write_json(json_path, row)
     tell([row], ("mode", "mean", "se_mean"), json_path)
     if variogram is not None and str(json_path) != "-":
@@ -278,9 +262,10 @@ def _fitted(path: Path) -> Variogram:
 
 def _wall_to_wall(
     frame: Any, table: str, variogram: Variogram | None, o: Any
-) -> tuple[float, ModelVariance, int]:
+) -> dict[str, Any]:
     import numpy as np
 
+    from qhsink.estimation.intervals import critical_value
     from qhsink.estimation.model_based import model_variance
     from qhsink.estimation.schema import numbers, require_columns
 
@@ -297,19 +282,54 @@ def _wall_to_wall(
         area_m2=o["area_ha"] * 1e4,
         pixel_m2=o["pixel_m"] ** 2,
     )
-    return float(np.mean(means)), parts, len(means)
+    value, df = float(np.mean(means)), len(means) - 1.0
+    quantile = critical_value(o["confidence"], df=df)
+    return {
+        "mode": "model-based",
+        "mean": value,
+        "se_mean": parts.se,
+        "variance": asdict(parts),
+        "df": df,
+        "ci_mean": limits(value, parts.se, quantile),
+    }
 
 
 def _hybrid(
     frame: Any, table: str, variogram: Variogram | None, o: Any
-) -> tuple[float, ModelVariance, int]:
-    """Return mean, variance and members; residuals add where an area is given."""
+) -> dict[str, Any]:
+    """Return the mean over clusters; residuals add where an area is given."""
+    from qhsink.estimation.hybrid import hybrid_mean
+    from qhsink.estimation.spatial import residual_variance_of_region
+
+    residual = 0.0
+    if variogram is not None:
+        if o["area_ha"] is None or o["pixel_m"] is None:
+            raise click.UsageError(
+                "residuals of a region need --area-ha and --pixel-m (the footprint)"
+            )
+        residual = residual_variance_of_region(
+            variogram, area_m2=o["area_ha"] * 1e4, pixel_m2=o["pixel_m"] ** 2
+        )
+    totals, sizes = _clusters(frame, table)
+    found = hybrid_mean(totals, sizes, residual_variance=residual)
+    return {
+        "mode": "hybrid",
+        "mean": found.value,
+        "se_mean": found.variance.se,
+        "variance": asdict(found.variance),
+        "clusters": found.clusters,
+        "skewness": found.skewness,
+        "df": found.df,
+        "ci_mean": found.interval(o["confidence"]),
+    }
+
+
+def _clusters(frame: Any, table: str) -> tuple[Any, Any]:
+    """Return totals by member and cluster, and footprints by cluster."""
     import numpy as np
 
     from qhsink.domain.errors import TableError
-    from qhsink.estimation.model_based import hybrid_variance
     from qhsink.estimation.schema import labels, numbers, require_columns
-    from qhsink.estimation.spatial import residual_variance_of_region
 
     frame = require_columns(frame, ("member", "cluster", "total", "size"), table=table)
     member, m = np.unique(labels(frame, "member", table=table), return_inverse=True)
@@ -332,14 +352,4 @@ def _hybrid(
             expected="the footprints of a cluster, the same for every member",
             remedy="Correct the column 'size'.",
         )
-    residual = 0.0
-    if variogram is not None:
-        if o["area_ha"] is None or o["pixel_m"] is None:
-            raise click.UsageError(
-                "residuals of a region need --area-ha and --pixel-m (the footprint)"
-            )
-        residual = residual_variance_of_region(
-            variogram, area_m2=o["area_ha"] * 1e4, pixel_m2=o["pixel_m"] ** 2
-        )
-    value, parts = hybrid_variance(totals, sizes[0], residual_variance=residual)
-    return value, parts, len(member)
+    return totals, sizes[0]

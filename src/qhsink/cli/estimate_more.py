@@ -5,6 +5,7 @@ Estimators that a verifier recomputes without imagery. Nothing is computed here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -65,7 +66,7 @@ def small_area(
         x=np.column_stack([np.ones(count), *columns]),
         domain=labels(frame, domain, table=table),
     )
-    weights = numbers(frame, weight, table=table) if weight else np.ones(count)
+    weights = _weights(frame, weight, table=table)
     means = _domain_means(aux_means, domain, names)
     model = areas.fit_nested_error(units, fit=fit)
     found = [
@@ -92,25 +93,48 @@ def small_area(
     tell(rows, ("domain", "method", "n", "mean", "root_mse"), json_path)
 
 
+def _weights(frame: Any, column: str | None, *, table: str) -> Floats:
+    import numpy as np
+
+    from qhsink.domain.errors import TableError
+    from qhsink.estimation.schema import numbers
+
+    if column is None:
+        return np.ones(len(frame))
+    found = numbers(frame, column, table=table)
+    if (found <= 0.0).any():
+        raise TableError(
+            f"{table}, column {column!r}: {found.min():g}",
+            expected="positive weights",
+            remedy="Correct the value: a sampled plot had a chance of being drawn.",
+        )
+    return found
+
+
 def _domain_means(path: Path, domain: str, names: Sequence[str]) -> dict[str, Floats]:
     import numpy as np
 
     from qhsink.cli.csv_files import read_csv
+    from qhsink.domain.errors import TableError
     from qhsink.estimation.schema import labels, numbers, require_columns
 
     frame = require_columns(read_csv(path), (domain, *names), table=str(path))
     columns = [numbers(frame, name, table=str(path)) for name in names]
     rows = np.column_stack([np.ones(len(frame)), *columns])
-    return dict(zip(labels(frame, domain, table=str(path)).tolist(), rows, strict=True))
+    found = labels(frame, domain, table=str(path)).tolist()
+    if len(set(found)) < len(found):
+        raise TableError(
+            f"{path}: a domain twice",
+            expected="one row of means per domain",
+            remedy="Remove the repeated rows.",
+        )
+    return dict(zip(found, rows, strict=True))
 
 
 def _small_row(row: SmallAreaEstimate, confidence: float) -> dict[str, Any]:
     from qhsink.estimation.intervals import critical_value
 
-    quantile = critical_value(confidence)
-    reach = None
-    if row.root_mse is not None and quantile is not None:
-        reach = quantile * row.root_mse
+    reach = None if row.root_mse is None else critical_value(confidence, df=row.df)
     return {
         "domain": row.domain,
         "method": row.method,
@@ -118,7 +142,8 @@ def _small_row(row: SmallAreaEstimate, confidence: float) -> dict[str, Any]:
         "mean": row.value,
         "mse": row.mse,
         "root_mse": row.root_mse,
-        "ci_mean": None if reach is None else [row.value - reach, row.value + reach],
+        "df": None if math.isinf(row.df) else row.df,
+        "ci_mean": limits(row.value, row.root_mse or 0.0, reach),
     }
 
 
@@ -126,7 +151,11 @@ def _small_row(row: SmallAreaEstimate, confidence: float) -> dict[str, Any]:
 @click.option("--sample", type=FILE, help="CSV: the same plots at both dates.")
 @click.option("--first", metavar="COL", help="Value at the first date.")
 @click.option("--second", metavar="COL", help="Value at the second date.")
-@click.option("--population", type=float, help="Units in the population.")
+@click.option(
+    "--population",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Units in the population.",
+)
 @click.option(
     "--members",
     type=FILE,

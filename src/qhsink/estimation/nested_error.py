@@ -107,8 +107,8 @@ def fit_nested_error(sample: UnitSample, *, fit: Fit = "reml") -> NestedErrorMod
     Raises
     ------
     TableError
-        When there are fewer than 2 domains, or no more plots than domains and
-        auxiliaries together allow.
+        When there are fewer than 2 domains, no more plots than domains and
+        auxiliaries together allow, collinear auxiliaries, or no residuals.
     """
     domains, code = by_domain(sample)
     count, width = sample.x.shape
@@ -118,6 +118,8 @@ def fit_nested_error(sample: UnitSample, *, fit: Fit = "reml") -> NestedErrorMod
             expected="at least 2 domains, and more plots than domains and coefficients",
             remedy="Use the synthetic estimator, or pool domains.",
         )
+
+    _refuse_exact_fit(sample, width)
 
     def criterion(ratio: float) -> float:
         return _deviance(sample, domains, code, ratio, fit=fit)
@@ -132,6 +134,23 @@ def fit_nested_error(sample: UnitSample, *, fit: Fit = "reml") -> NestedErrorMod
     if fit == "ml":
         bias = _ml_bias(sample, domains, covariance, information, between, within)
     return NestedErrorModel(beta, covariance, between, within, fit, information, bias)
+
+
+def _refuse_exact_fit(sample: UnitSample, width: int) -> None:
+    found, _, rank, _ = np.linalg.lstsq(sample.x, sample.y, rcond=None)
+    if rank < width:
+        raise TableError(
+            "auxiliaries that are collinear in the sample, or constant",
+            expected="linearly independent columns",
+            remedy="Leave one of them out.",
+        )
+    left = sample.y - sample.x @ found
+    if float(left @ left) <= 1e-20 * float(sample.y @ sample.y):
+        raise TableError(
+            "plots that the auxiliaries explain without any residual",
+            expected="residuals, from which the errors come",
+            remedy="Check that y and the auxiliary are different columns.",
+        )
 
 
 def _least_squares(
