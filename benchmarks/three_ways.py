@@ -45,8 +45,7 @@ RED_EDGE = ("B5", "B6", "B7")
 SUN_ZENITH = (30.0, 45.0, 60.0)
 """The transects' sun is unknown: the network is asked under each [degree]."""
 NOISE = (0.02, 0.01)
-"""Relative and absolute error of simulated reflectance, as in Weiss and Baret 2016,
-S2ToolBox Level 2 products, algorithm theoretical basis document, section 3."""
+"""Relative and absolute error of simulated reflectance, this project's choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +74,8 @@ def canopy_cover(lai: Doubles, leaf_angle: Doubles) -> Doubles:
     References
     ----------
     Campbell 1990, Agric. For. Meteorol. 49:173, equation 16 (shape from mean angle,
-    9.65 (3 + x)^-1.65); Campbell 1986, Agric. For. Meteorol. 36:317, equation 6
-    (extinction at zenith angle zero, x / (x + 1.774 (x + 1.182)^-0.733)).
+    9.65 (3 + x)^-1.65); Campbell and Norman 1998, An Introduction to Environmental
+    Biophysics, equation 15.4 (extinction, here at zenith angle zero).
     """
     x = (np.radians(leaf_angle) / 9.65) ** (-1 / 1.65) - 3
     extinction = x / (x + 1.774 * (x + 1.182) ** -0.733)
