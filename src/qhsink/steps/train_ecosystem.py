@@ -32,8 +32,9 @@ from qhsink.steps.train_request import TrainRequest
 from qhsink.steps.train_twin import TWIN_FEATURES, describe_twin, spread_classes
 from qhsink.steps.twin_pixels import Report, load_twin_training, read_worlds
 
-LEAST_OF_CLASS = 100
-"""A class with fewer pixels in the worlds is left out: nothing is known of it."""
+LEAST_SHARE = 0.005
+"""A class with a lesser share of clear land is left out: water and snow are masked
+before, and what slips through is too odd to learn from."""
 HIDDEN = (31, 31)
 """Widths of the hidden layers."""
 TENTHS = 10
@@ -73,7 +74,8 @@ def train_ecosystem(
         spec, spec.train_seeds, Path(request.twin), settings=settings, report=report
     )
     held = {e.id: int((pixels.ecosystem == e.id).sum()) for e in table.ecosystems}
-    classes = tuple(name for name, count in held.items() if count >= LEAST_OF_CLASS)
+    least = LEAST_SHARE * len(pixels.x)
+    classes = tuple(name for name, count in held.items() if count >= least)
     total = sum(held[name] for name in classes)
     priors = [held[name] / total for name in classes]
     rng = np.random.default_rng((request.seed, 2))
