@@ -62,7 +62,7 @@ def test_small_areas_equal_the_estimators_on_arrays(plots):
     means = {
         d: np.array([1.0, m]) for d, m in zip("abcd", (2.2, 2, 1.8, 3), strict=True)
     }
-    model = fit_nested_error(sample)
+    model = fit_nested_error(sample, fit="adjusted")
     expected = {r.domain: r for r in eblup(model, sample, means)}
     rows = {r["domain"]: r for r in found["estimates"] if r["method"] == "eblup"}
     assert set(rows) == set("abcd")
@@ -72,6 +72,9 @@ def test_small_areas_equal_the_estimators_on_arrays(plots):
         low, high = row["ci_mean"]
         assert (high - low) / 2 == pytest.approx(1.6448536 * row["root_mse"])
     assert found["model"]["coefficients"]["map"] == pytest.approx(model.beta[1])
+    assert found["model"]["fit"] == "adjusted"
+    dfs = {r["method"]: r["df"] for r in found["estimates"] if r["domain"] == "a"}
+    assert dfs == {"synthetic": 1.0, "greg": 2.0, "eblup": None}
 
 
 def test_a_domain_without_plots_has_no_survey_regression(plots):
@@ -127,6 +130,7 @@ def test_hybrid_inference_reproduces_methodology_d4(tmp_path):
     path.write_text("member,cluster,total,size\n" + "\n".join(rows) + "\n")
     found = answer("model", "--members", path)
     assert found["mode"] == "hybrid"
+    assert found["flags"] == ["not calibrated: few clusters"]
     assert found["mean"] == pytest.approx(63.333, abs=5e-4)
     assert found["variance"]["sampling"] == pytest.approx(249.794, abs=5e-4)
     assert found["variance"]["parameters"] == pytest.approx((0.1 * 570 / 9) ** 2)

@@ -639,3 +639,40 @@ def test_a_class_never_found_still_has_an_upper_limit_of_its_total(ask):
     assert row["ci_total"] == pytest.approx([0.0, 100 * (1 - 0.025**0.25)])
     domain = ask("y,d\n0,a\n0,a\n0,b\n0,b\n", *options, "--domain", "d")[0]
     assert domain["ci_total"] == pytest.approx([0.0, 50 * (1 - 0.025**0.5)])
+
+
+def trees(count):
+    """Sixty plots of which ``count`` have trees."""
+    y = np.zeros(60)
+    y[:count] = np.linspace(20.0, 140.0, count) if count else 0.0
+    return pd.DataFrame({"agb": y})
+
+
+def test_rare_trees_are_flagged_under_student_and_lean_under_skewed(ask):
+    options = ("--method", "srs", "--y", "agb", "--population", 22_500)
+    (plain,) = ask(trees(5), *options)
+    assert plain["flags"] == ["not calibrated: few units that are not zero"]
+    (row,) = ask(trees(5), *options, "--interval", "skewed")
+    assert row["flags"] == []
+    assert row["se_mean"] == plain["se_mean"]
+    (low, high), mean = row["ci_mean"], row["mean"]
+    assert high - mean > 2 * (mean - low)
+    assert row["ci_total"] == near([low * 22_500, high * 22_500])
+
+
+def test_plots_that_met_no_tree_have_no_skewed_interval_and_a_flag(ask):
+    options = ("--method", "srs", "--y", "agb", "--population", 22_500)
+    for kind in ("t", "skewed"):
+        (row,) = ask(trees(0), *options, "--interval", kind)
+        assert row["flags"] == [
+            "not calibrated: all values alike, their error is unknown"
+        ]
+    assert row["ci_mean"] is None
+
+
+def test_a_method_without_third_cumulant_refuses_the_skewed_interval(ask):
+    sample = pd.DataFrame({"y": np.arange(9.0), "p": 0.1})
+    options = ("--method", "ht", "--y", "y", "--prob", "p", "--population", 90)
+    assert ask(sample, *options, "--interval", "skewed")
+    with pytest.raises(TableError, match="skewed interval"):
+        ask(sample, *options, "--fpc", "--interval", "skewed")

@@ -15,11 +15,7 @@ from qhsink.domain.errors import TableError
 from qhsink.estimation.hybrid import hybrid_mean
 from qhsink.estimation.intervals import limits
 from qhsink.estimation.model_based import hybrid_variance
-from qhsink.estimation.skewness import (
-    design_third_cumulant,
-    estimator_skewness,
-    sum_third_cumulant,
-)
+from qhsink.estimation.skewness import estimator_skewness, sum_third_cumulant
 from qhsink.estimation.survey import stratified_sample
 
 
@@ -74,7 +70,7 @@ def test_the_third_cumulant_by_hand():
     stratum = np.array([0, 0, 0, 1, 1])
     design = stratified_sample(5, stratum=stratum, sizes=[30.0, 20.0])
     # d = -10, -10, 20: sum of cubes 6000, times 9 / 2. Two units: none.
-    assert design_third_cumulant(design, y) == pytest.approx(6000.0 * 4.5)
+    assert design.third_cumulant(y) == pytest.approx(6000.0 * 4.5)
 
 
 def test_the_third_cumulant_of_a_sum_is_unbiased():
@@ -100,7 +96,7 @@ def coverage(draw, truth, *, kind, repeats=1500):
     for _ in range(repeats):
         y = draw(rng, 40)
         se = math.sqrt(design.variance(y)) / 1e6
-        skewness = estimator_skewness(design_third_cumulant(design, y), (se * 1e6) ** 2)
+        skewness = estimator_skewness(design.third_cumulant(y), (se * 1e6) ** 2)
         found = limits(
             float(y.mean()), se, df=39, n=40, confidence=0.9, kind=kind,
             skewness=skewness,

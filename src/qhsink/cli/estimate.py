@@ -220,10 +220,10 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 @click.option("--confidence", type=float, default=0.95, show_default=True)
 @click.option(
     "--interval",
-    type=click.Choice(["t", "normal", "logit", "beta"]),
+    type=click.Choice(["t", "normal", "logit", "beta", "skewed"]),
     default="t",
     show_default=True,
-    help="logit and beta are for proportions.",
+    help="logit and beta are for proportions, skewed for values mostly zero.",
 )
 @click.option("--json", "json_path", type=FILE, help="Write the estimates here.")
 def total(
@@ -231,6 +231,8 @@ def total(
 ) -> None:
     """Totals and means from a probability sample."""
     from qhsink.cli.csv_files import read_csv, write_json
+    from qhsink.config import project_dir
+    from qhsink.config.reliability import load_interval_rules
     from qhsink.estimation.domains import Level
     from qhsink.estimation.request import TotalRequest, TotalTables
     from qhsink.estimation.total import estimate_totals
@@ -241,7 +243,9 @@ def total(
     aux = options.pop("aux") or ""
     request = TotalRequest(
         aux=tuple(name.strip() for name in aux.split(",") if name.strip()),
-        level=Level(confidence, options.pop("interval")),
+        level=Level(
+            confidence, options.pop("interval"), load_interval_rules(project_dir())
+        ),
         **options,
     )
     _check_numbers(request)
@@ -312,7 +316,8 @@ def _total_table(rows: Sequence[TotalEstimate], confidence: float) -> str:
         for row in rows
     ]
     note = f"{rows[0].method}; df {', '.join(f'{row.df:g}' for row in rows)}"
-    return "\n".join([*_aligned(table), note])
+    flags = [f"{row.domain or 'all'}: {flag}" for row in rows for flag in row.flags]
+    return "\n".join([*_aligned(table), note, *flags])
 
 
 def _figure(value: float | None) -> str:

@@ -231,6 +231,8 @@ def _from_tables(members: Path, json_path: Path | None, o: Any) -> None:
     row |= {"confidence": o["confidence"], "residuals": told}
     write_json(json_path, row)
     tell([row], ("mode", "mean", "se_mean"), json_path)
+    if row.get("flags") and str(json_path) != "-":
+        click.echo(f"flags: {', '.join(row['flags'])}")
     if variogram is not None and str(json_path) != "-":
         click.echo("\n".join(_variogram_lines(variogram, origin)))
 
@@ -298,7 +300,10 @@ def _hybrid(
     frame: Any, table: str, variogram: Variogram | None, o: Any
 ) -> dict[str, Any]:
     """Return the mean over clusters; residuals add where an area is given."""
+    from qhsink.config import project_dir
+    from qhsink.config.reliability import load_interval_rules
     from qhsink.estimation.hybrid import hybrid_mean
+    from qhsink.estimation.reliability import cluster_flags
     from qhsink.estimation.spatial import residual_variance_of_region
 
     residual = 0.0
@@ -311,6 +316,7 @@ def _hybrid(
             variogram, area_m2=o["area_ha"] * 1e4, pixel_m2=o["pixel_m"] ** 2
         )
     totals, sizes = _clusters(frame, table)
+    rules = load_interval_rules(project_dir())
     found = hybrid_mean(totals, sizes, residual_variance=residual)
     return {
         "mode": "hybrid",
@@ -321,6 +327,7 @@ def _hybrid(
         "skewness": found.skewness,
         "df": found.df,
         "ci_mean": found.interval(o["confidence"]),
+        "flags": list(cluster_flags(totals.mean(axis=0), sizes, rules=rules)),
     }
 
 

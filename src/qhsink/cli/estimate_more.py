@@ -34,7 +34,13 @@ _JSON = click.option("--json", "json_path", type=FILE, help="Write the result he
     help="CSV: the domain column and the population mean of each auxiliary.",
 )
 @click.option("--weight", metavar="COL", help="Design weights (GREG); equal if absent.")
-@click.option("--fit", type=click.Choice(["reml", "ml"]), default="reml")
+@click.option(
+    "--fit",
+    type=click.Choice(["adjusted", "reml", "ml"]),
+    default="adjusted",
+    show_default=True,
+    help="adjusted: REML that never finds domains alike.",
+)
 @_CONFIDENCE
 @_JSON
 def small_area(

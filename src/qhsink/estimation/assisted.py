@@ -11,7 +11,7 @@ Saerndal, Swensson and Wretman (1992), chapter 6. McRoberts, Naesset and Gobakke
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,7 @@ def difference_by_domain(
     for name, inside in domain_levels(domain, len(y)):
         bias = estimate_total(design, using, (y - prediction) * inside)
         units = population_units[name]
-        total = Moments(units * population_means[name] + bias.value, bias.variance)
+        total = replace(bias, value=units * population_means[name] + bias.value)
         rows.append(
             present(
                 domain=name,

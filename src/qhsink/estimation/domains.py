@@ -6,12 +6,16 @@ Turns moments into what a reader gets. Variances come from ``survey``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qhsink.domain.errors import TableError
+from qhsink.domain.reliability import IntervalRules
 from qhsink.estimation.intervals import IntervalKind, Limits, limits
+from qhsink.estimation.reliability import sample_flags
+from qhsink.estimation.skewness import estimator_skewness
 from qhsink.estimation.survey import (
     Calibration,
     Design,
@@ -48,6 +52,8 @@ class TotalEstimate:
     """Degrees of freedom: clusters minus strata within the domain."""
     method: str
     """Estimator and variance, in words."""
+    flags: tuple[str, ...] = ()
+    """What speaks against the interval: ``reliability``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,9 @@ class Level:
     confidence: float = 0.95
     """Level in (0, 1)."""
     kind: IntervalKind = "t"
-    """``t``, ``normal``, ``logit`` or ``beta``."""
+    """``t``, ``normal``, ``logit``, ``beta`` or ``skewed``."""
+    rules: IntervalRules | None = None
+    """By which estimates are flagged; none by default."""
 
 
 def present(
@@ -78,7 +86,7 @@ def present(
     that is ``units``, the size that the mean is of.
     """
     ci_mean = _limits(mean, df=df, n=n, level=level)
-    if level.kind in ("t", "normal"):
+    if level.kind in ("t", "normal", "skewed"):
         ci_total = _limits(total, df=df, n=n, level=level)
     else:
         ci_total = _scaled(ci_mean, mean, total, units)
@@ -113,6 +121,14 @@ def _limits(
 ) -> Limits | None:
     if moments is None:
         return None
+    skewed = level.kind == "skewed"
+    if skewed and moments.third is None:
+        raise TableError(
+            "a skewed interval for this method",
+            expected="expansion, ratio, calibration or difference over strata and "
+            "clusters: their third cumulant is known",
+            remedy="Use --interval t.",
+        )
     return limits(
         moments.value,
         moments.se,
@@ -120,7 +136,16 @@ def _limits(
         n=n,
         confidence=level.confidence,
         kind=level.kind,
+        skewness=estimator_skewness(moments.third or 0.0, moments.variance)
+        if skewed
+        else 0.0,
     )
+
+
+def _flags(y: Floats, level: Level) -> tuple[str, ...]:
+    if level.rules is None or not y.size:
+        return ()
+    return sample_flags(y, kind=level.kind, rules=level.rules)
 
 
 def domain_levels(
@@ -173,16 +198,15 @@ def estimate_by_domain(
         else:
             mean = estimate_ratio(design, using, y * indicator, indicator)
             size = estimate_total(design, using, indicator).value
-        rows.append(
-            present(
-                domain=name,
-                n=int(inside.sum()),
-                mean=mean,
-                total=total,
-                df=design.df(inside),
-                level=level or Level(),
-                method=method,
-                units=size,
-            )
+        row = present(
+            domain=name,
+            n=int(inside.sum()),
+            mean=mean,
+            total=total,
+            df=design.df(inside),
+            level=level or Level(),
+            method=method,
+            units=size,
         )
+        rows.append(replace(row, flags=_flags(y[inside], level or Level())))
     return tuple(rows)

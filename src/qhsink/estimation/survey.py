@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qhsink.domain.errors import TableError
+from qhsink.estimation.skewness import sum_third_cumulant
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -36,6 +37,8 @@ class Moments:
     """The estimate."""
     variance: float
     """Its estimated variance, in the unit squared; never negative."""
+    third: float | None = None
+    """Its estimated third cumulant, in the unit cubed; None where none is known."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.value) and math.isfinite(self.variance)):
@@ -105,6 +108,16 @@ class StratifiedClusters:
             where=counts > 1,
         )
         return float(np.sum(scale * squares))
+
+    def third_cumulant(self, linear: Floats) -> float:
+        """Return the third cumulant of the weighted total of ``linear``, shape (n,).
+
+        That of the weighted cluster totals, by stratum (``skewness``); the finite
+        population correction is left out.
+        """
+        totals = np.bincount(self.cluster, weights=self.weight * linear)
+        home = cluster_strata(self.stratum, self.cluster)
+        return sum_third_cumulant(totals.astype(np.float64), home)
 
     def df(self, inside: NDArray[np.bool_]) -> float:
         """Return clusters minus strata that hold units ``inside``: R ``degf``."""
@@ -225,7 +238,15 @@ def estimate_total(design: Design, calibration: Calibration, y: Floats) -> Momen
     the variance of sec. 6.6 over the design's own form.
     """
     value = float(np.sum(design.weight * calibration.g * y))
-    return Moments(value, design.variance(calibration.residual(y)))
+    return _moments(value, design, calibration.residual(y))
+
+
+def _moments(value: float, design: Design, linear: Floats) -> Moments:
+    """Return the moments of an estimate with the linearised variable ``linear``."""
+    third = None
+    if isinstance(design, StratifiedClusters):
+        third = design.third_cumulant(linear)
+    return Moments(value, design.variance(linear), third)
 
 
 def estimate_ratio(
@@ -243,7 +264,7 @@ def estimate_ratio(
         return None
     value = float(np.sum(weight * y)) / denominator
     linear = (y - value * x) / denominator
-    return Moments(value, design.variance(calibration.residual(linear)))
+    return _moments(value, design, calibration.residual(linear))
 
 
 def rescale(moments: Moments, factor: float) -> Moments:
@@ -252,6 +273,7 @@ def rescale(moments: Moments, factor: float) -> Moments:
         moments,
         value=moments.value * factor,
         variance=moments.variance * factor**2,
+        third=None if moments.third is None else moments.third * factor**3,
     )
 
 

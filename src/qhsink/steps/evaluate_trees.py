@@ -14,7 +14,7 @@ import numpy as np
 from qhsink.domain.reliability import IntervalRules
 from qhsink.estimation.hybrid import hybrid_mean
 from qhsink.estimation.reliability import cluster_flags, sample_flags
-from qhsink.estimation.skewness import design_third_cumulant, estimator_skewness
+from qhsink.estimation.skewness import estimator_skewness
 from qhsink.steps.evaluate_places import TrialSpec
 from qhsink.steps.evaluate_plots import Sampled, expansion, simple_design
 from qhsink.steps.evaluate_result import TREES, Result
@@ -45,7 +45,7 @@ def tree_plots(
     plain = expansion(site, design, y, (TREES, "simple random plots, t"), true)
     units = float(site.x.size)
     se = math.hypot(plain.se, errors.allometric_cv * plain.value)
-    third = design_third_cumulant(design, y) / units**3
+    third = design.third_cumulant(y) / units**3
     yield dataclasses.replace(
         plain, se=se, flags=sample_flags(y, kind="t", rules=rules)
     )
