@@ -20,7 +20,7 @@ from qhsink.config import SourceConfig
 from qhsink.domain.period import parse_month
 from qhsink.grid import qinghai_albers
 from qhsink.sources.stac import pin_scenes
-from qhsink.twin import landsat
+from qhsink.twin import landsat, orders
 from qhsink.twin.landsat_items import SHELF, Acquisition
 from qhsink.twin.orders import Order, Terrain, survey
 from qhsink.twin.wrs import Scene, flown, position, scenes_near
@@ -289,6 +289,19 @@ def test_a_scene_alone_is_the_scene_among_its_neighbours(items, order, tmp_path)
             np.testing.assert_array_equal(little[shown], same[shown])
 
 
+def test_strips_of_a_scene_are_the_scene(items, order, tmp_path, monkeypatch):
+    monkeypatch.setattr(orders, "STRIP_PX", 600)
+    striped = replace(order, folder=tmp_path)
+    (job,) = landsat.jobs(striped)
+    made = job.make(silent)
+    for one, two in zip(made[:2], items, strict=False):
+        sums = [
+            [asset["file:checksum"] for asset in item["assets"].values()]
+            for item in (one, two)
+        ]
+        assert sums[0] == sums[1]
+
+
 def test_cloud_flags_err_as_stated_and_mostly_hold(order, twin_spec):
     """Against the sky that was there."""
     scene = Scene(134, 34)
@@ -304,7 +317,7 @@ def test_cloud_flags_err_as_stated_and_mostly_hold(order, twin_spec):
         shift=240.0,
     )
     here = survey(wide, area, frame)
-    layers = landsat.record(here, seen, light, wide)
+    layers = landsat.record(here, seen=seen, light=light, order=wide)
     level = landsat.cloud_field(here.x, here.y, light.seed) - light.cloud_level
     flagged = layers[6] & landsat.CLOUD_BIT > 0
     thick, away = level > 0.22, level < -0.3

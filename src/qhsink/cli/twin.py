@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from qhsink.regions.database import RegionDatabase
+    from qhsink.twin.sentinel2_items import Processing
 
 DEMO_REGIONS = ("qilian", "632324", "eling-zhaling")
 """A national park, a grassland county, a wetland: what ``make run`` monitors."""
@@ -56,6 +57,15 @@ twin.add_command(plots)
     show_default=True,
     help="What to simulate, with commas between: s2, dem, s1, landsat.",
 )
+@click.option(
+    "--s2-processing",
+    "processing",
+    type=click.Choice(["collection-1", "before-04", "both-flags"]),
+    default="collection-1",
+    show_default=True,
+    help="Sentinel-2 with its offset stated, from before there was one (years to "
+    "2021), or stated and applied both, as some Earth Search items are.",
+)
 @click.option("--coarse", is_flag=True, help="Shorthand for --pixel-size 240.")
 @click.option("--force", is_flag=True, help="Build again even if it is complete.")
 def build(
@@ -65,6 +75,7 @@ def build(
     year: int,
     pixel_size: float,
     products: str,
+    processing: Processing,
     coarse: bool,
     force: bool,
 ) -> None:
@@ -89,6 +100,7 @@ def build(
         year=year,
         pixel_size_m=COARSE_M if coarse else pixel_size,
         products=[name.strip() for name in products.split(",") if name.strip()],
+        processing=processing,
         on_progress=steps,
         force=force,
     )

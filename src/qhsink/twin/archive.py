@@ -6,14 +6,12 @@ and how large each file is. What a pixel holds is decided elsewhere.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,62 +20,34 @@ from shapely.geometry.base import BaseGeometry
 
 from qhsink.domain.errors import BadInput, StoreFault
 from qhsink.grid import qinghai_albers
-from qhsink.store import code_version
 from qhsink.twin import (
     catalog,
     elevation_model,
-    landsat,
     landsat_items,
     radar,
-    scenes,
     sentinel2_items,
     truth,
 )
 from qhsink.twin.catalog import PROVENANCE, Shelf
-from qhsink.twin.orders import Item, Job, Order, Steps, Terrain
+from qhsink.twin.orders import Item, Order, Steps, Terrain
+from qhsink.twin.recipe import PRODUCTS, Recipe, check
+from qhsink.twin.sentinel2_items import Processing
 from qhsink.twin.spec import TwinSpec, load_spec
 
 MANIFEST = "manifest.json"
 Progress = Callable[[int, int, str], None]
 
-PRODUCTS: Mapping[str, tuple[Shelf, Callable[[Order], list[Job]]]] = {
-    "s2": (sentinel2_items.SHELF, scenes.jobs),
-    "dem": (elevation_model.SHELF, elevation_model.jobs),
-    "s1": (radar.SHELF, radar.jobs),
-    "landsat": (landsat_items.SHELF, landsat.jobs),
+SHELVES: Mapping[str, Shelf] = {
+    shelf.id: shelf
+    for shelf in (
+        sentinel2_items.SHELF,
+        sentinel2_items.OLDER_SHELF,
+        elevation_model.SHELF,
+        radar.SHELF,
+        landsat_items.SHELF,
+    )
 }
-"""Name of a product to its collection and to what makes it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything an archive is made from."""
-
-    regions: tuple[tuple[str, BaseGeometry], ...]
-    """Region ids and polygons in grid coordinates."""
-    lakes: tuple[BaseGeometry, ...]
-    """Lakes in grid coordinates."""
-    seed: int
-    year: int
-    pixel_size_m: float
-    spec: TwinSpec
-    products: tuple[str, ...]
-    """Keys of ``PRODUCTS``."""
-
-    def digest(self) -> str:
-        """Return the digest of parameters, geometry and code version."""
-        parts = {
-            "code": code_version("qhsink.twin", "qhsink.grid"),
-            "spec": self.spec.model_dump(mode="json"),
-            "regions": [[name, shape.wkb_hex] for name, shape in self.regions],
-            "lakes": [lake.wkb_hex for lake in self.lakes],
-            "seed": self.seed,
-            "year": self.year,
-            "pixel_size_m": self.pixel_size_m,
-            "products": self.products,
-        }
-        text = json.dumps(parts, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+"""Collections by id."""
 
 
 def build_archive(  # noqa: PLR0913 - each option is one thing to choose
@@ -90,6 +60,7 @@ def build_archive(  # noqa: PLR0913 - each option is one thing to choose
     lakes: Sequence[BaseGeometry] = (),
     spec: TwinSpec | None = None,
     products: Sequence[str] = ("s2",),
+    processing: Processing = "collection-1",
     on_progress: Progress | None = None,
     workers: int = 2,
     force: bool = False,
@@ -114,6 +85,8 @@ def build_archive(  # noqa: PLR0913 - each option is one thing to choose
         Parameters; ``config/twin.toml`` by default.
     products : sequence of str
         Keys of ``PRODUCTS``.
+    processing : {"collection-1", "before-04", "both-flags"}
+        How Sentinel-2 was processed and what its items say of it.
     on_progress : callable, optional
         Called with (steps done, steps in all, what was done).
     workers : int
@@ -137,8 +110,9 @@ def build_archive(  # noqa: PLR0913 - each option is one thing to choose
         pixel_size_m=float(pixel_size_m),
         spec=spec or load_spec(),
         products=tuple(name for name in PRODUCTS if name in products),
+        processing=processing,
     )
-    _check(recipe, products)
+    check(recipe, products)
     if not force and is_complete(out, recipe):
         return out / "catalog.json"
     _check_replaceable(out)
@@ -181,33 +155,11 @@ def read_manifest(out: Path) -> dict[str, Any] | None:
     return found
 
 
-def _check(recipe: Recipe, products: Sequence[str]) -> None:
-    if not recipe.regions:
-        raise BadInput(
-            "no region",
-            expected="at least one region to simulate",
-            remedy="Name one with --region.",
-        )
-    if not 0 <= recipe.seed < 2**31:
-        raise BadInput(
-            f"seed {recipe.seed}",
-            expected="0 to 2147483647",
-            remedy="Give another --seed.",
-        )
-    unknown = sorted(set(products) - set(PRODUCTS))
-    if unknown or not products:
-        raise BadInput(
-            f"product {unknown[0]!r}" if unknown else "no product",
-            expected=f"some of {', '.join(PRODUCTS)}",
-            remedy="Name them with --products, with commas between.",
-        )
-
-
 def _write_archive(
     aside: Path, recipe: Recipe, on_progress: Progress | None, workers: int
 ) -> dict[str, Any]:
     order = _order(aside, recipe)
-    jobs = [(job, name) for name in recipe.products for job in PRODUCTS[name][1](order)]
+    jobs = [(job, name) for name in recipe.products for job in PRODUCTS[name](order)]
     total = sum(job.steps for job, _ in jobs) + len(recipe.regions)
     steps = Steps(total, on_progress)
     items: dict[str, list[Item]] = {name: [] for name in recipe.products}
@@ -258,6 +210,7 @@ def _order(aside: Path, recipe: Recipe) -> Order:
         world=spec.build_world(recipe.seed, recipe.year),
         spec=spec,
         pixel_size=recipe.pixel_size_m,
+        processing=recipe.processing,
     )
 
 
@@ -278,7 +231,7 @@ def _write_truth(
 
 def _write_catalog(aside: Path, items: Mapping[str, Sequence[Item]]) -> None:
     """Write the root and a collection for each product that has items."""
-    shelves = [PRODUCTS[name][0] for name, found in items.items() if found]
+    shelves = [SHELVES[found[0]["collection"]] for found in items.values() if found]
     for shelf, found in zip(shelves, filter(None, items.values()), strict=True):
         folder = aside / shelf.id
         places = {path.stem: path for path in folder.rglob("*.json")}

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import pyproj
 import shapely
 from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
@@ -147,8 +146,8 @@ def catalog(collections: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def outline_lonlat(valid: BaseGeometry, crs: pyproj.CRS) -> BaseGeometry:
-    """Return a simple outline of ``valid`` (in ``crs``) in longitude and latitude.
+def outline_lonlat(valid: BaseGeometry, crs: int) -> BaseGeometry:
+    """Return a simple outline of ``valid`` (EPSG ``crs``) in longitude and latitude.
 
     The convex hull, which holds every valid pixel; real footprints are as coarse.
     """

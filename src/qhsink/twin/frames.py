@@ -6,7 +6,7 @@ Positions only. Which frames a product ships and what they hold is decided elsew
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -75,6 +75,12 @@ class Frame:
     def outline(self) -> BaseGeometry:
         """The raster's extent."""
         return shapely.box(*self.bounds)
+
+    def strip(self, first: int, count: int) -> Frame:
+        """Return some of the rows as a raster of its own."""
+        rows = min(count, self.height - first)
+        top = self.top - first * self.pixel_size
+        return replace(self, top=top, height=rows)
 
     def burn(self, valid: BaseGeometry) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return rows and columns of the pixels whose centre lies in ``valid``."""

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from qhsink.twin.catalog import outline_lonlat
 from qhsink.twin.cog import write_raster
 from qhsink.twin.frames import LONLAT, frame_around, project, transformer
 from qhsink.twin.granules import few_that_cover
 from qhsink.twin.landsat_items import ASSETS, SHELF, Acquisition, item
-from qhsink.twin.orders import Done, Ground, Item, Job, Order, survey, write_item
+from qhsink.twin.orders import Done, Ground, Item, Job, Order, Strips, write_item
 from qhsink.twin.recording import Instrument
 from qhsink.twin.scene_class import (
     SCL_CIRRUS,
@@ -83,33 +84,31 @@ def _make(
 ) -> list[Item]:
     """Simulate ``part`` of a scene on all dates; return the items."""
     pixel = order.pixel_size * PIXEL_SHARE
-    frame = frame_around(
-        project(part, order.terrain.crs, scene.epsg),
-        epsg=scene.epsg,
-        pixel_size=pixel,
-        shift=pixel / 2.0,
-    )
-    here = survey(order, part, frame)
+    valid = project(part, order.terrain.crs, scene.epsg)
+    frame = frame_around(valid, epsg=scene.epsg, pixel_size=pixel, shift=pixel / 2.0)
+    strips = Strips(order, part, frame)
+    nodata = [FILL if asset.key == "qa_pixel" else 0 for asset in ASSETS]
     items = []
     for seen in dates:
-        light = light_on(seen, order)
-        layers = record(here, seen, light, order)
+        see = partial(record, seen=seen, light=light_on(seen, order), order=order)
+        layers = strips.record(see, nodata=nodata)
         place = order.folder / SHELF.id / seen.item_id
         place.mkdir(parents=True)
         files = {
             asset.key: write_raster(
                 place / f"{seen.product}_{asset.file}.TIF",
-                here.raster(values, nodata=_nodata(asset.key)),
+                values,
                 frame,
-                nodata=_nodata(asset.key),
+                nodata=fill,
             )
-            for asset, values in zip(ASSETS, layers, strict=True)
+            for asset, values, fill in zip(ASSETS, layers, nodata, strict=True)
         }
+        quality_bits = layers[6][layers[6] != FILL]
         made = item(
             seen,
             frame,
-            footprint=here.footprint,
-            cloud_share=float(np.mean(layers[6] & CLOUD_BIT > 0)),
+            footprint=outline_lonlat(valid, scene.epsg),
+            cloud_share=float(np.mean(quality_bits & CLOUD_BIT > 0)),
             files=files,
             rules=order.spec.landsat,
             seed=order.world.seed,
@@ -117,10 +116,6 @@ def _make(
         items.append(write_item(place, made))
         done(f"{seen.item_id}")
     return items
-
-
-def _nodata(key: str) -> int:
-    return FILL if key == "qa_pixel" else 0
 
 
 def light_on(seen: Acquisition, order: Order) -> Light:
@@ -140,7 +135,7 @@ def light_on(seen: Acquisition, order: Order) -> Light:
 
 
 def record(
-    here: Ground, seen: Acquisition, light: Light, order: Order
+    here: Ground, *, seen: Acquisition, light: Light, order: Order
 ) -> list[NDArray[np.uint16]]:
     """Return six bands, QA_PIXEL and QA_RADSAT at the pixels, each of shape (n,)."""
     sensor, rules = order.spec.sensor, order.spec.landsat

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,16 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
-from qhsink.twin.catalog import outline_lonlat
 from qhsink.twin.frames import Frame, project
+from qhsink.twin.sentinel2_items import Processing
 from qhsink.twin.spec import TwinSpec
 from qhsink.twin.world import Landscape, World
 
 Done = Callable[[str], None]
 """Told what was made, step by step."""
 Item = dict[str, Any]
+STRIP_PX = 2_000_000
+"""Pixels of a large frame that are simulated at a time: changes no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Order:
     spec: TwinSpec
     pixel_size: float
     """Edge of a pixel of the archive [m]."""
+    processing: Processing = "collection-1"
+    """Of Sentinel-2."""
 
     @property
     def year(self) -> int:
@@ -103,11 +107,6 @@ class Ground:
         """Absolute column and row, shape (2, n)."""
         return self.frame.numbers(self.rows, self.columns)
 
-    @property
-    def footprint(self) -> BaseGeometry:
-        """A simple outline in longitude and latitude."""
-        return outline_lonlat(self.valid, pyproj.CRS(self.frame.epsg))
-
     def raster(self, values: NDArray[Any], *, nodata: float) -> NDArray[Any]:
         """Return the frame's raster with ``values`` at the pixels."""
         return self.frame.fill(self.rows, self.columns, values, nodata=nodata)
@@ -122,6 +121,45 @@ def survey(order: Order, part: BaseGeometry, frame: Frame) -> Ground:
     shore = order.terrain.shore(frame.shape, frame.transform, pyproj.CRS(frame.epsg))
     land = order.world.at(x, y, shore[rows, columns])
     return Ground(frame, valid, rows, columns, x, y, land)
+
+
+class Strips:
+    """What stands on a large frame, a strip of rows at a time: bounds memory.
+
+    The last strip is kept, so that a frame of one strip is surveyed once for all its
+    dates.
+    """
+
+    def __init__(self, order: Order, part: BaseGeometry, frame: Frame) -> None:
+        self._order, self._part, self._frame = order, part, frame
+        self._rows = max(STRIP_PX // frame.width, 1)
+        self._kept: tuple[int, Ground] | None = None
+
+    def record(
+        self,
+        see: Callable[[Ground], Sequence[NDArray[Any]]],
+        *,
+        nodata: Sequence[float],
+    ) -> list[NDArray[Any]]:
+        """Return the frame's rasters of what ``see`` finds at the pixels of a strip."""
+        rasters: list[NDArray[Any]] = []
+        for first in range(0, self._frame.height, self._rows):
+            here = self._survey(first)
+            layers = see(here)
+            rasters = rasters or [
+                np.full(self._frame.shape, fill, dtype=values.dtype)
+                for values, fill in zip(layers, nodata, strict=True)
+            ]
+            for raster, values in zip(rasters, layers, strict=True):
+                raster[here.rows + first, here.columns] = values
+        return rasters
+
+    def _survey(self, first: int) -> Ground:
+        if self._kept is None or self._kept[0] != first:
+            self._kept = None
+            strip = self._frame.strip(first, self._rows)
+            self._kept = first, survey(self._order, self._part, strip)
+        return self._kept[1]
 
 
 @dataclass(frozen=True, slots=True)

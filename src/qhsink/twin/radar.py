@@ -6,7 +6,7 @@ What a pixel scatters is decided in ``backscatter``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -25,12 +25,13 @@ from qhsink.twin.catalog import (
     feature,
     iso,
     lattice,
+    outline_lonlat,
 )
 from qhsink.twin.cog import FLOAT_PREDICTOR, write_raster
-from qhsink.twin.frames import LONLAT, frame_around, project, transformer
+from qhsink.twin.frames import LONLAT, Frame, frame_around, project, transformer
 from qhsink.twin.granules import OVERLAP_M, few_that_cover
-from qhsink.twin.orders import Done, Ground, Item, Job, Order, survey, write_item
-from qhsink.twin.product_spec import RadarPass
+from qhsink.twin.orders import Done, Ground, Item, Job, Order, Strips, write_item
+from qhsink.twin.product_spec import RadarPass, RadarSection
 
 SHELF = Shelf(
     "sentinel-1-rtc",
@@ -112,36 +113,52 @@ def _make(order: Order, cell: Cell, part: BaseGeometry, done: Done) -> list[Item
     """Simulate ``part`` of a cell on all dates; return the items."""
     valid = project(part, order.terrain.crs, cell.epsg)
     frame = frame_around(valid, epsg=cell.epsg, pixel_size=order.pixel_size)
-    here, rules = survey(order, part, frame), order.spec.radar
+    strips, rules = Strips(order, part, frame), order.spec.radar
     items = []
     for number, when in enumerate(rules.passes):
         item_id = _item_id(cell, when, order.year)
         place = order.folder / SHELF.id / item_id
         place.mkdir(parents=True)
-        layers = scatter(
-            here.land,
-            here.x,
-            here.y,
-            here.pixel,
+        see = partial(
+            _record,
             day=float(when.on(order.year).timetuple().tm_yday),
             snow_line=when.snow_line_m,
             beam=beam_of(order, when, number),
             rules=rules,
         )
+        layers = strips.record(see, nodata=(NODATA, NODATA))
         files = {
             name: write_raster(
                 place / f"{name}.tif",
-                here.raster(_shortened(values), nodata=NODATA),
+                values,
                 frame,
                 nodata=NODATA,
                 predictor=FLOAT_PREDICTOR,
             )
             for name, values in zip(POLARISATIONS, layers, strict=True)
         }
-        item = _item(item_id, cell, when, here=here, files=files, order=order)
+        footprint = outline_lonlat(valid, cell.epsg)
+        item = _item((item_id, cell, when), frame, footprint, files, order)
         items.append(write_item(place, item))
         done(f"{cell.zone} {when.on(order.year)} radar")
     return items
+
+
+def _record(
+    here: Ground, *, day: float, snow_line: float, beam: Beam, rules: RadarSection
+) -> Sequence[np.ndarray[Any, Any]]:
+    """Return what a strip scatters on a date."""
+    found = scatter(
+        here.land,
+        here.x,
+        here.y,
+        here.pixel,
+        day=day,
+        snow_line=snow_line,
+        beam=beam,
+        rules=rules,
+    )
+    return [_shortened(values) for values in found]
 
 
 def _shortened(values: np.ndarray[Any, np.dtype[np.float32]]) -> Any:
@@ -204,16 +221,16 @@ def _orbit(when: RadarPass, year: int) -> int:
 
 
 def _item(
-    item_id: str,
-    cell: Cell,
-    when: RadarPass,
-    *,
-    here: Ground,
+    name: tuple[str, Cell, RadarPass],
+    frame: Frame,
+    footprint: BaseGeometry,
     files: Mapping[str, Written],
     order: Order,
 ) -> Item:
+    """Return the item of a cell on a date; ``name`` holds its id, cell and pass."""
+    item_id, cell, when = name
     start = _start(cell, when, order.year)
-    frame, letter = here.frame, when.platform[-1]
+    letter = when.platform[-1]
     properties = {
         "datetime": iso(start + SLICE / 2),
         "start_datetime": iso(start),
@@ -255,7 +272,7 @@ def _item(
     return feature(
         item_id,
         SHELF.id,
-        footprint=here.footprint,
+        footprint=footprint,
         properties=properties,
         assets={
             name: _asset(name, file, order.pixel_size) for name, file in files.items()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from qhsink.twin import sentinel2_items
-from qhsink.twin.catalog import Written
+from qhsink.twin.catalog import Written, outline_lonlat
 from qhsink.twin.cog import COG_OPTIONS, write_cog, write_raster
 from qhsink.twin.granules import Granule, granules_over
 from qhsink.twin.orders import (
@@ -128,22 +128,17 @@ def _make(
     """Simulate ``part`` of a granule on all dates; return the items."""
     spec, here = order.spec, survey(order, part, granule.frame)
     pixel, share = here.pixel, here.rows.size / granule.size**2
-    instrument, confusion = spec.sensor.instrument(), spec.sensor.confusion()
-    coding = sentinel2_items.Coding(
-        shelf=sentinel2_items.SHELF,
-        baseline=spec.sensor.baseline,
-        scale=spec.sensor.scale,
-        stated=spec.sensor.offset,
-        applied=False,
-        checksums=True,
-    )
+    coding = sentinel2_items.coding_of(order.processing, spec.sensor)
+    instrument = spec.sensor.instrument()._replace(offset=coding.offset)
+    confusion = spec.sensor.confusion()
     items = []
-    for when, light in zip(spec.passes, skies, strict=True):
+    passes = sentinel2_items.passes_in(spec.passes, order.year)
+    for when, light in zip(passes, skies, strict=True):
         optics = spec.optics(when.platform)
         seen = expose(
             here.land, here.x, here.y, pixel, light, optics, instrument, confusion
         )
-        name = sentinel2_items.item_id(granule, when, order.year)
+        name = sentinel2_items.item_id(granule, when, order.year, coding.shelf)
         place = order.folder / coding.shelf.id / granule.name / name
         files = _write_files(place, here, [*seen.dn, seen.scl])
         counts = np.bincount(seen.scl, minlength=12) / max(seen.scl.size, 1)
@@ -152,7 +147,7 @@ def _make(
             granule,
             when,
             year=order.year,
-            footprint=here.footprint,
+            footprint=outline_lonlat(here.valid, here.frame.epsg),
             shares=dict(enumerate(counts.tolist())),
             files=files,
             coding=coding,

@@ -5,10 +5,10 @@ Builds dictionaries; where files lie and what they hold is passed in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import Any, Literal, get_args
 
 from shapely.geometry.base import BaseGeometry
 
@@ -23,7 +23,7 @@ from qhsink.twin.catalog import (
 )
 from qhsink.twin.granules import Granule
 from qhsink.twin.product_spec import Overpass
-from qhsink.twin.spec import Pass
+from qhsink.twin.spec import Pass, SensorSection
 from qhsink.twin.sun import sun_position
 
 ORBIT = 4
@@ -92,6 +92,35 @@ CLOUD_CLASSES = (8, 9, 10)
 """Classes that make up ``eo:cloud_cover``, as in the real product."""
 
 
+SHELF = Shelf(
+    "sentinel-2-c1-l2a",
+    "Sentinel-2 Collection 1 Level-2A",
+    _ABOUT.format("sentinel-2-c1-l2a"),
+    "sentinel-2",
+)
+OLDER_SHELF = Shelf(
+    "sentinel-2-l2a",
+    "Sentinel-2 Level-2A",
+    _ABOUT.format("sentinel-2-l2a"),
+    "sentinel-2",
+)
+
+Processing = Literal["collection-1", "before-04", "both-flags"]
+"""How an archive's Sentinel-2 was processed, and what its items say of it.
+
+``collection-1``: Earth Search's c1, offset stated and not applied. ``before-04``: a
+baseline that has no offset. ``both-flags``: Earth Search's v1, whose items state the
+offset and also that it was applied: the files come without it.
+"""
+PROCESSINGS: tuple[Processing, ...] = get_args(Processing)
+OLD_BASELINE = "02.14"
+"""A baseline in use in 2020 and 2021."""
+LAST_OLD_YEAR = 2021
+"""Baseline 04.00 came into use on 25 January 2022."""
+FIRST_2C_YEAR = 2025
+"""First season of Sentinel-2C; until then its passes are 2A's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Coding:
     """How an item says its numbers become reflectance."""
@@ -106,16 +135,32 @@ class Coding:
     """Offset that the bands state [reflectance]."""
     applied: bool
     """``earthsearch:boa_offset_applied``: the files come without the 1000 DN."""
-    checksums: bool
-    """Whether items state size and digest of their files."""
+
+    @property
+    def offset(self) -> float:
+        """Reflectance at digital number 0 of the files."""
+        return 0.0 if self.applied else self.stated
 
 
-SHELF = Shelf(
-    "sentinel-2-c1-l2a",
-    "Sentinel-2 Collection 1 Level-2A",
-    _ABOUT.format("sentinel-2-c1-l2a"),
-    "sentinel-2",
-)
+def coding_of(processing: Processing, sensor: SensorSection) -> Coding:
+    """Return how an archive's numbers become reflectance."""
+    scale, stated = sensor.scale, sensor.offset
+    if processing == "before-04":
+        return Coding(OLDER_SHELF, OLD_BASELINE, scale, 0.0, applied=False)
+    if processing == "both-flags":
+        return Coding(OLDER_SHELF, sensor.baseline, scale, stated, applied=True)
+    return Coding(SHELF, sensor.baseline, scale, stated, applied=False)
+
+
+def passes_in(passes: Sequence[Pass], year: int) -> list[Pass]:
+    """Return the passes by satellites that flew in ``year``."""
+    if year >= FIRST_2C_YEAR:
+        return list(passes)
+    flew = {"sentinel-2c": "sentinel-2a"}
+    return [
+        when.model_copy(update={"platform": flew.get(when.platform, when.platform)})
+        for when in passes
+    ]
 
 
 def moment(when: Overpass, year: int) -> datetime:
@@ -123,10 +168,12 @@ def moment(when: Overpass, year: int) -> datetime:
     return datetime.combine(when.on(year), time.fromisoformat(when.time), UTC)
 
 
-def item_id(granule: Granule, when: Pass, year: int) -> str:
-    """Return the id of an item, as c1 names them."""
-    stamp = moment(when, year).strftime("%Y%m%dT%H%M%S")
-    return f"S2{when.platform[-1].upper()}_T{granule.name}_{stamp}_L2A"
+def item_id(granule: Granule, when: Pass, year: int, shelf: Shelf) -> str:
+    """Return the id of an item, as its collection names them."""
+    letter, start = when.platform[-1].upper(), moment(when, year)
+    if shelf == OLDER_SHELF:
+        return f"S2{letter}_{granule.name}_{start:%Y%m%d}_0_L2A"
+    return f"S2{letter}_T{granule.name}_{start:%Y%m%dT%H%M%S}_L2A"
 
 
 def item(
@@ -194,7 +241,7 @@ def item(
         "qhsink:seed": seed,
     }
     return feature(
-        item_id(granule, when, year),
+        item_id(granule, when, year, coding.shelf),
         coding.shelf.id,
         footprint=footprint,
         properties=properties,
@@ -240,7 +287,7 @@ def _asset(
         "title": f"{asset.title} - {granule.pixel_size:g}m",
         "gsd": granule.pixel_size,
         **lattice(granule.frame),
-        **(checksums(file) if coding.checksums else {}),
+        **(checksums(file) if coding.shelf == SHELF else {}),
         "roles": ["data"],
     }
     if asset.common_name:
