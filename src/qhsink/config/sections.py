@@ -59,6 +59,9 @@ class MaskConfig(Section):
     """NDSI above which an observation is snow."""
     snow_nir: float
     """... if its near-infrared reflectance is above this."""
+    second_opinion: Annotated[str, Field(pattern=r"^(cloud-[0-9a-f]{8})?$")] = ""
+    """Folder name in ``models/masks/`` of a second opinion on Sentinel-2's classes;
+    empty: the classes as shipped."""
 
 
 class CompositeConfig(Section):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qhsink.domain.scene import BANDS, MaskKind
 from qhsink.imagery.kernels import GROW, SNOW, USABLE, WATER, classify
+from qhsink.imagery.second_opinion import SecondOpinion, review
 
 SCALE = 10_000
 """Composites hold reflectance times this, as int16."""
@@ -66,6 +67,8 @@ class MaskRules:
     """... if its near-infrared reflectance is above this."""
     pixel_size_m: float
     """Edge of a pixel of the grid [m]."""
+    second_opinion: str = ""
+    """Id of the opinion that ``classify_observations`` is to be handed; empty: none."""
 
     @property
     def dilation_px(self) -> int:
@@ -90,6 +93,8 @@ def classify_observations(
     mask: NDArray[np.uint16],
     kind: MaskKind,
     rules: MaskRules,
+    *,
+    opinion: SecondOpinion | None = None,
 ) -> Observations:
     """Return which observations are clear, water or snow.
 
@@ -103,6 +108,9 @@ def classify_observations(
         Which rule reads the mask.
     rules : MaskRules
         The rules.
+    opinion : SecondOpinion, optional
+        Reviews Sentinel-2's classes before edges are grown; QA_PIXEL is kept as
+        shipped, on which no opinion was trained.
 
     Notes
     -----
@@ -127,6 +135,13 @@ def classify_observations(
             rules.snow_nir * SCALE,
             bits[t].reshape(-1),
         )
+        if opinion is not None and kind == "scl":
+            review(
+                opinion,
+                np.ascontiguousarray(reflectance[t]).reshape(len(BANDS), -1),
+                np.ascontiguousarray(mask[t]).reshape(-1),
+                bits[t].reshape(-1),
+            )
     grown = grow((bits & GROW) != 0, rules.dilation_px)
     clear = ((bits & USABLE) != 0) & ~grown
     return Observations(clear, (bits & WATER) != 0, (bits & SNOW) != 0)

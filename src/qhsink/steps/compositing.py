@@ -10,17 +10,20 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from odc.geo.geobox import GeoBox
 
-from qhsink.config import CompositeConfig, RunConfig
+from qhsink.config import CompositeConfig, RunConfig, project_dir
 from qhsink.config.corrections import CorrectionConfig
 from qhsink.domain.scene import Scene, scene_to_json
 from qhsink.grid import Grid
 from qhsink.imagery.composite import Composite, median_composite, peak_composite
 from qhsink.imagery.masking import MaskRules, Observations, classify_observations
+from qhsink.imagery.second_opinion import SecondOpinion
+from qhsink.registry.opinions import load_opinion
 from qhsink.sources.reading import WindowStack, read_window
 from qhsink.sources.remote import Archive
 from qhsink.steps.correcting import correct_stack, dem_path
@@ -108,13 +111,21 @@ def make_composite(
     Raises
     ------
     SourceError
-        When a scene cannot be read whole.
+        When a scene cannot be read whole, or heights asked for are not there.
+    ModelError
+        When the second opinion named in the masks is not there or is damaged.
     """
     if not scenes:
         return nothing_seen(geobox)
     stack = read_window(scenes, geobox, archive)
     rules = MaskRules(**config.masks.model_dump(), pixel_size_m=_pixel_size(geobox))
-    seen = classify_observations(stack.reflectance, stack.mask, stack.mask_kind, rules)
+    seen = classify_observations(
+        stack.reflectance,
+        stack.mask,
+        stack.mask_kind,
+        rules,
+        opinion=_opinion(rules.second_opinion),
+    )
     stack, notes = correct_stack(stack, seen, scenes, geobox, config.corrections)
     return replace(_choose(stack, seen, config.composite, kind), corrections=notes)
 
@@ -138,6 +149,11 @@ def _choose(
         snow=seen.snow,
         min_clear=choice.min_clear_month,
     )
+
+
+@lru_cache(maxsize=4)
+def _opinion(name: str) -> SecondOpinion | None:
+    return load_opinion(project_dir() / "models" / "masks", name) if name else None
 
 
 def _pixel_size(geobox: GeoBox) -> float:
