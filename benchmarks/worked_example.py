@@ -61,6 +61,20 @@ STEPS = (
         ),
     ),
     Step(
+        "What the map says alone",
+        "Two parts of its error: what the members of the model disagree on, and "
+        "residuals that are correlated in space. The shipped model has no training "
+        "plots with coordinates, so their range is assumed, and flagged. What a model "
+        "trained elsewhere gets wrong everywhere is in neither part: the plots below "
+        "show it.",
+        (
+            (
+                f"qhsink estimate model --region {COUNTY} --run {FOLDER}/run "
+                f"--json {FOLDER}/model.json"
+            ),
+        ),
+    ),
+    Step(
         "A sampling design",
         "Sixty units drawn at random from all cells of the county, with their "
         "inclusion probabilities. The seed reproduces them. `design.kml` goes to the "

@@ -157,9 +157,11 @@ def _region_lines(found: RegionModelled) -> list[str]:
         ),
     ]
     if found.verdict is not None:
-        target = found.verdict.target
+        from qhsink.reporting.wording import outcome_words
+
+        target, said = found.verdict.target, outcome_words(found.verdict)
         lines.append(
-            f"  verdict       {found.verdict.outcome} against {target.value:g} "
+            f"  verdict       {said.words.en}, {target.value:g} "
             f"({target.kind} {target.id})"
         )
     return lines

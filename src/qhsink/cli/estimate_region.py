@@ -157,9 +157,11 @@ def _region_lines(found: RegionEstimate) -> list[str]:
         names = spell_units(found.no_value)
         lines.append(f"  nonresponse          no map value at {names}")
     if found.verdict is not None:
-        target = found.verdict.target
+        from qhsink.reporting.wording import outcome_words
+
+        target, said = found.verdict.target, outcome_words(found.verdict)
         lines.append(
-            f"  verdict              {found.verdict.outcome} against {target.value:g} "
+            f"  verdict              {said.words.en}, {target.value:g} "
             f"({target.kind} {target.id})"
         )
     lines.append(f"  status               {value.status}")
