@@ -400,10 +400,25 @@ def test_shipped_model_beats_every_baseline_on_both_kinds_of_folds(shipped_card)
         scores = dict(shipped_card["science"]["validation"][kind]["models"])
         ours = scores.pop("ensemble")
         assert ours["r2"] >= 0.81
-        assert len(scores) == 7
+        assert len(scores) == 9
         for name, row in scores.items():
             assert ours["r2"] > row["r2"], name
             assert ours["rmse"] < row["rmse"], name
+
+
+def test_shipped_card_says_that_it_keeps_up_with_the_best_and_is_faster():
+    (model_id,) = list_models(SHIPPED)
+    text = (SHIPPED / model_id / "card.md").read_text()
+    assert "kept (at most 0.01 is asked)" in text
+    assert "kept (at least 20 is asked)" in text
+    assert "not kept" not in text
+
+
+def test_random_folds_are_in_the_shipped_card_for_what_they_are(shipped_card):
+    kinds = shipped_card["science"]["validation"]
+    assert list(kinds) == ["runs", "clusters", "random"]
+    flattered = kinds["random"]["models"]["ensemble"]["r2"]
+    assert flattered >= kinds["clusters"]["models"]["ensemble"]["r2"]
 
 
 def test_shipped_intervals_hold_what_they_promise(shipped_card):

@@ -119,6 +119,10 @@ def test_the_card_tells_random_folds_from_honest_ones(science):
     assert "single samples at random (only to show how much it flatters) | 2 |" in text
     assert "each of 3 regions in turn | 3 |" in text
     assert "**Saturation.**" in text
+    level = {**science, "saturation": {"observed": 61.5, "predicted": None}}
+    told = "\n".join(section_folds(level))
+    assert "Predicted rises with observed up to 61.5 and is level above" in told
+    assert "observed rises with predicted to the end" in told
 
 
 def test_the_card_says_where_intervals_fail(science):

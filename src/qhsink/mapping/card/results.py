@@ -120,11 +120,11 @@ def _saturation(found: Mapping[str, float | None]) -> str:
     texts = []
     for key, other in (("observed", "predicted"), ("predicted", "observed")):
         value = found[key]
-        end = "found at no value" if value is None else f"above {value:.4g}"
-        texts.append(f"{other} no longer rises with {key}: {end}")
+        end = "to the end" if value is None else f"up to {value:.4g} and is level above"
+        texts.append(f"{other} rises with {key} {end}")
     return (
-        f"**Saturation.** {texts[0].capitalize()}; {texts[1]} (knee of a line "
-        "that rises and then is level, out of fold)."
+        f"**Saturation.** {texts[0].capitalize()}; {texts[1]} (out of fold; knee of a "
+        "line that rises and then is level)."
     )
 
 
