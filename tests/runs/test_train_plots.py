@@ -225,6 +225,12 @@ def test_plots_come_back_from_every_kind_of_file(campaign, tmp_path, suffix):
     assert found["date"].tolist() == campaign["date"].tolist()
 
 
+def test_a_spreadsheet_is_no_plot_table(tmp_path):
+    (tmp_path / "plots.xlsx").touch()
+    with pytest.raises(TableError, match=r"expected \.csv, \.parquet or points in"):
+        read_plots(tmp_path / "plots.xlsx")
+
+
 def test_geoparquet_in_another_crs_is_read_where_its_points_lie(campaign, tmp_path):
     gpd = pytest.importorskip("geopandas")
     places = gpd.points_from_xy(campaign["lon"], campaign["lat"], crs="EPSG:4326")
@@ -378,13 +384,15 @@ def abroad(frame):
         (abroad, (), TableError, "1 of 120 plots outside Qinghai (p0001; the first"),
         (lambda f: f.assign(date="2019-08-01"), (), Refusal, "120 no image left out"),
         (lambda f: f.assign(site="a"), (), TableError, "1 groups"),
-        (lambda f: f.drop(columns="fvc"), (), TableError, "no column 'value'"),
+        (lambda f: f.drop(columns="fvc"), (), TableError, "no column 'fvc'"),
+        (lambda f: f, ("--group", "team"), TableError, "no column 'team'"),
         (lambda f: f, ("--source", "nowhere"), BadInput, "source 'nowhere'"),
         (lambda f: f, ("--table", "a.csv"), BadInput, "--plots and --table at once"),
     ],
     ids=[
         "per cent", "lon and lat swapped", "a plot in Beijing", "a year without scenes",
-        "a single site", "no value", "an unknown source", "plots and a table",
+        "a single site", "no value", "an unknown group",
+        "an unknown source", "plots and a table",
     ],
 )  # fmt: skip
 def test_what_cannot_be_trained_on_is_refused_before_anything_is_written(

@@ -59,8 +59,14 @@ def read_plots(path: Path) -> pd.DataFrame:
     if suffix == ".parquet":
         return _text_cells(_read_parquet(path))
     # GDAL takes a second to import, which tables need not pay.
-    from qhsink.regions.vector_file import read_vector  # noqa: PLC0415
+    from qhsink.regions.vector_file import KINDS, read_vector  # noqa: PLC0415
 
+    if suffix not in KINDS:
+        raise TableError(
+            f"{path.name}: kind of file {suffix or '(no suffix)'}",
+            expected=f".csv, .parquet or points in {', '.join(sorted(KINDS))}",
+            remedy="Export it as one of these; from a spreadsheet as CSV in UTF-8.",
+        )
     found = read_vector(path)
     frame = found.frame.set_crs(found.crs, allow_override=True)
     return _text_cells(_with_places(path, frame))

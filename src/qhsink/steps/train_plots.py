@@ -21,7 +21,8 @@ from qhsink.domain.errors import Refusal, TableError
 from qhsink.domain.estimate import Provenance
 from qhsink.domain.model_target import ModelTarget
 from qhsink.domain.scene import BANDS
-from qhsink.estimation.field_plots import PROBABILITY, WEIGHT
+from qhsink.estimation.field_plots import PLOTS, PROBABILITY, WEIGHT
+from qhsink.estimation.schema import require_columns
 from qhsink.estimation.training_plots import (
     LEAST,
     TrainingPlots,
@@ -79,9 +80,10 @@ def check_plots(
     """
     path = Path(request.plots or "")
     frame = read_plots(path)
-    if request.group is not None and request.group in frame:
+    if request.group is not None:
+        require_columns(frame, (request.group,), table=PLOTS)
         frame = frame.assign(site=frame[request.group])
-    column = request.value or (target.id if target.id in frame else "value")
+    column = request.value or ("value" if "value" in frame else target.id)
     plots = read_training_plots(
         frame, target=target, value=column, defaults=request.defaults
     )
