@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from qhsink.config import Settings
 from qhsink.domain.errors import BadInput
 from qhsink.domain.model_target import ModelTarget
+from qhsink.mapping.features import REFLECTANCE_FLOOR
 from qhsink.mapping.training import Samples
 from qhsink.steps.train_tables import TrainingData, with_provenance
 from qhsink.steps.twin_pixels import (
@@ -102,18 +103,22 @@ def twin_data(
     rng = np.random.default_rng((seed, 1))
     chosen = pixels.take(_spread(pixels, spoken, spec.samples, rng))
     values = np.clip(chosen.truth[target.id], target.low, target.high)
-    samples = Samples(dict(chosen.layers), values, groups=chosen.square)
+    # As features do: the logarithm of a reflectance below zero is none.
+    layers = {
+        name: np.maximum(column, float(REFLECTANCE_FLOOR))
+        for name, column in chosen.layers.items()
+    }
+    samples = Samples(layers, values, groups=chosen.square)
     told = {
         "definition": {
             "en": target.reference_en,
             "zh": target.reference_zh,
             "evidence": "the truth of a simulated world, exact by construction.",
         },
-        "grouping": "squares of 9 km",
+        "grouping": f"squares of {spec.square_m / 1000:g} km",
         "fold_rule": _FOLDS,
         "fold_limits": _LIMITS,
     }
-    told["grouping"] = f"squares of {spec.square_m / 1000:g} km"
     return TrainingData(samples, told | describe_twin(spec, samples, target), ())
 
 
