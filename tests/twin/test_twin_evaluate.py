@@ -40,6 +40,7 @@ SMALL = {
     "pixel_size_m": 240.0,
     "plots": 30,
     "campaigns": 1,
+    "month_every": 7,
 }
 
 
@@ -247,6 +248,21 @@ def test_a_world_gives_every_mode_and_the_run_keeps_its_flag(one_world):
     given = rows[rows["refusal"] == ""]
     assert (given["se"] >= 0).all()
     assert given["value"].notna().all()
+
+
+def test_the_month_is_judged_beside_the_peak(one_world):
+    """Seed 7 of every 7th: August's own map, plots and truth."""
+    _, found = one_world
+    rows = found.rows[found.rows["size"] == "square"].set_index("indicator")
+    month = rows.loc["fvc_month"].set_index("mode")
+    assert {"model", "stratified plots", "difference (map)"} <= set(month.index)
+    said = month.loc["model + correlated residuals", "flags"]
+    assert said.startswith("not calibrated")
+    peak = rows.loc["fvc_peak"].set_index("mode")
+    # August is past the peak of growth, but not by much.
+    gap = peak.loc["model", "truth"] - month.loc["model", "truth"]
+    assert 0.0 <= gap < 0.1
+    assert month.loc["model", "value"] != peak.loc["model", "value"]
 
 
 def test_a_finished_world_is_not_run_again_and_a_killed_one_goes_on(

@@ -26,7 +26,7 @@ from qhsink.domain.errors import BadInput, QhsinkError
 from qhsink.registry import load_model
 from qhsink.reporting.coverage import write_coverage_page
 from qhsink.reporting.coverage_text import Trial
-from qhsink.steps.evaluate_modes import judge_world
+from qhsink.steps.evaluate_modes import judge_month, judge_world
 from qhsink.steps.evaluate_places import TrialSpec, load_trial, squares
 from qhsink.steps.evaluate_world import run_world
 from qhsink.store import Key, code_version, make_key
@@ -271,13 +271,12 @@ def world_rows(
     rmse = float(
         model.card["science"]["validation"]["runs"]["models"]["ensemble"]["rmse"]
     )
+    rng = np.random.default_rng([seed, 20_250_801])
     results = judge_world(
-        run.sites,
-        run.truth,
-        trial=trial,
-        map_rmse=rmse,
-        rng=np.random.default_rng([seed, 20_250_801]),
-        lie=order.lie,
+        run.sites, run.truth, trial=trial, map_rmse=rmse, rng=rng, lie=order.lie
+    )
+    results += judge_month(
+        run.months, run.month_truth, trial=trial, map_rmse=rmse, rng=rng
     )
     frame = pd.DataFrame([result.to_row() for result in results])
     return frame.assign(world=seed, excluded=len(run.plan.excluded))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qhsink.estimation.ledger import RegionSums, mean_and_model_se
 from qhsink.steps.evaluate_places import Size, TrialSpec
 from qhsink.steps.evaluate_result import COVER, Result
-from qhsink.steps.evaluate_world import Site
+from qhsink.steps.evaluate_site import Site
 from qhsink.steps.residuals import NOT_CALIBRATED
 from qhsink.twin.campaign import Floats
 

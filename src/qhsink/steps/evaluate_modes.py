@@ -5,6 +5,7 @@ Counting the rows belongs to ``twin.scoring``.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -21,9 +22,9 @@ from qhsink.steps.evaluate_plots import (
     stratified_plots,
     systematic_plots,
 )
-from qhsink.steps.evaluate_result import Result, judged
+from qhsink.steps.evaluate_result import COVER, MONTH, Result, judged
+from qhsink.steps.evaluate_site import Site
 from qhsink.steps.evaluate_trees import tree_plots, tree_tracks
-from qhsink.steps.evaluate_world import Site
 from qhsink.twin import lies
 from qhsink.twin.campaign import PlotRules, Truth
 
@@ -52,6 +53,32 @@ def judge_world(
     for _ in range(trial.campaigns):
         results += _campaigns(sites, truth, trial, rules, rng, lie)
     return [judged(row, trial.lines) for row in results]
+
+
+def judge_month(
+    sites: Sequence[Site],
+    truth: Truth,
+    *,
+    trial: TrialSpec,
+    map_rmse: float,
+    rng: np.random.Generator,
+) -> list[Result]:
+    """Return the estimates of the month's cover beside its truth.
+
+    The estimators are those of the peak; herbs, trees and areas are of the peak alone.
+    """
+    rules = trial.plots_rules
+    results = [row for site in sites for row in from_map(site, trial, map_rmse)]
+    for _ in range(trial.campaigns):
+        for site in sites:
+            results += simple_plots(draw_plots(site, truth, trial, rules, rng, None))
+            sampled = stratified_plots(site, truth, trial, rules, rng)
+            results += assisted_plots([sampled], "square")
+    return [
+        judged(dataclasses.replace(row, indicator=MONTH), trial.lines)
+        for row in results
+        if row.indicator == COVER
+    ]
 
 
 def _campaigns(

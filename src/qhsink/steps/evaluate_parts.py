@@ -22,7 +22,7 @@ from qhsink.steps.evaluate_map import filled, is_land
 from qhsink.steps.evaluate_places import TrialSpec
 from qhsink.steps.evaluate_plots import Sampled, simple_design
 from qhsink.steps.evaluate_result import COVER, Result
-from qhsink.steps.evaluate_world import Site
+from qhsink.steps.evaluate_site import Site
 
 _MODES = {
     "synthetic": "small area: synthetic",

@@ -5,6 +5,7 @@ Nothing is simulated or estimated here.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ class TrialSpec(BaseModel):
     """Year of the scenes."""
     month: Month
     """Month that is run; it must end after the peak season."""
+    month_every: Annotated[int, Field(ge=1)]
+    """Every how many-th world judges the month's cover beside that of the peak."""
     pixel_size_m: Annotated[float, Field(gt=0)]
     """Pixel of archive and maps [m]."""
     square_m: Annotated[float, Field(gt=0)]
@@ -58,6 +61,11 @@ class TrialSpec(BaseModel):
     """Targets judged, as target minus truth."""
     plots_rules: PlotRules
     footprint_rules: FootprintRules
+
+    @property
+    def mid_month(self) -> dt.date:
+        """The day whose truth stands for the month."""
+        return dt.date.fromisoformat(f"{self.month}-16")
 
 
 def load_trial(path: Path | None = None) -> TrialSpec:

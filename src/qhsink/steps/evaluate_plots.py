@@ -21,7 +21,7 @@ from qhsink.estimation.systematic import lattice_sample
 from qhsink.steps.evaluate_map import filled
 from qhsink.steps.evaluate_places import Size, TrialSpec
 from qhsink.steps.evaluate_result import COVER, HERBS, MEADOWS, Result
-from qhsink.steps.evaluate_world import Site
+from qhsink.steps.evaluate_site import Site
 from qhsink.twin import lies
 from qhsink.twin.campaign import (
     Drawn,

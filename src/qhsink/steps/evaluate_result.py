@@ -17,7 +17,8 @@ from qhsink.steps.evaluate_places import Size
 
 LEVELS = (0.90, 0.95)
 VERDICT_LEVEL = 0.90
-COVER, HERBS, TREES, MEADOWS = "fvc_peak", "agb_grass", "agb_forest", "meadow_share"
+COVER, MONTH = "fvc_peak", "fvc_month"
+HERBS, TREES, MEADOWS = "agb_grass", "agb_forest", "meadow_share"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def judged(row: Result, lines: Sequence[float]) -> Result:
         provenance="simulated",
     )
     # Distances are in cover; other indicators have other units.
-    shown = lines if row.indicator == COVER else ()
+    shown = lines if row.indicator in (COVER, MONTH) else ()
     verdicts = {
         distance: str(
             judge(estimate, _line(row, distance), confidence=VERDICT_LEVEL).outcome

@@ -18,7 +18,7 @@ from qhsink.estimation.skewness import estimator_skewness
 from qhsink.steps.evaluate_places import TrialSpec
 from qhsink.steps.evaluate_plots import Sampled, expansion, simple_design
 from qhsink.steps.evaluate_result import TREES, Result
-from qhsink.steps.evaluate_world import Site
+from qhsink.steps.evaluate_site import Site
 from qhsink.twin.campaign import PlotRules, Truth
 from qhsink.twin.footprints import shoot
 
