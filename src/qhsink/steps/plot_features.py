@@ -30,7 +30,11 @@ from qhsink.domain.scene import Scene
 from qhsink.estimation.training_plots import TrainingPlots
 from qhsink.sources.remote import open_archive
 from qhsink.sources.stac import pin
-from qhsink.steps.compositing import make_composite, scene_token
+from qhsink.steps.compositing import (
+    corrections_token,
+    make_composite,
+    scene_token,
+)
 from qhsink.steps.guard import shifted_scenes
 from qhsink.steps.plot_windows import (
     COLUMNS,
@@ -174,12 +178,14 @@ def _window_key(window: PlotWindow, config: RunConfig) -> Key:
         code=code_version(
             "qhsink.imagery", "qhsink.sources", "qhsink.grid",
             "qhsink.steps.plot_windows", "qhsink.steps.compositing",
+            "qhsink.steps.correcting",
         ),
         params={
             "grid": config.grid.build().token(),
             "kind": window.kind,
             "masks": config.masks.model_dump(mode="json"),
             "composite": config.composite.model_dump(mode="json"),
+            "corrections": corrections_token(config.corrections),
             "places": places,
         },
         inputs={"scenes": hashlib.sha256(scenes.encode()).hexdigest()},
