@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from qhsink.registry import Model
+
+COLUMN = 42
+"""Width of a column in a comparison [characters]."""
 
 
 @click.group()
@@ -65,10 +69,14 @@ def compare_command(first_id: str, second_id: str, models_dir: Path | None) -> N
     folder = models_dir or _models_dir()
     first, second = (load_model(folder, name) for name in (first_id, second_id))
     one, other = first.card["science"], second.card["science"]
-    click.echo(f"  {'':38s} {first.id:30s} {second.id}")
+    click.echo(f"  {'':38s} {first.id:{COLUMN}s} {second.id}")
     for line in compare_cards(one, other):
         mark = "*" if line.differs else " "
-        click.echo(f"{mark} {line.name:38s} {line.first:30s} {line.second}")
+        one_side, other_side = (
+            shorten(text, COLUMN, placeholder="...")
+            for text in (line.first, line.second)
+        )
+        click.echo(f"{mark} {line.name:38s} {one_side:{COLUMN}s} {other_side}")
     if not comparable(one, other):
         click.echo(
             "The scores are of other samples or other folds: they do not say which "
