@@ -39,7 +39,11 @@ def composite_key(
     return make_key(
         "composite",
         code=code_version(
-            "qhsink.imagery", "qhsink.sources", "qhsink.grid", "qhsink.steps.correcting"
+            "qhsink.imagery",
+            "qhsink.sources",
+            "qhsink.grid",
+            "qhsink.steps.compositing",
+            "qhsink.steps.correcting",
         ),
         params={
             "grid": grid.token(),
