@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.three_ways import run_network
+from benchmarks.esa_network import run_network
 
 VARIABLES = ("FCOVER", "FAPAR", "LAI")
 

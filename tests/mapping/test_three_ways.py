@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import three_ways
+from benchmarks import esa_network, simulated_cover, three_ways
 from qhsink.mapping.samples import Recipe
 from qhsink.mapping.validation import score
 
@@ -17,17 +17,17 @@ from qhsink.mapping.validation import score
     ids=["spherical: about one half", "flat leaves: one"],
 )
 def test_cover_of_a_canopy_by_hand(angle, extinction):
-    got = three_ways.canopy_cover(np.array([0.0, 2.0]), np.array([angle, angle]))
+    got = simulated_cover.canopy_cover(np.array([0.0, 2.0]), np.array([angle, angle]))
     np.testing.assert_allclose(got, [0, 1 - np.exp(-2 * extinction)], atol=2e-3)
 
 
 def test_spherical_leaves_hide_half_of_what_flat_ones_do():
-    spherical = three_ways.canopy_cover(np.array([2.0]), np.array([57.3]))
+    spherical = simulated_cover.canopy_cover(np.array([2.0]), np.array([57.3]))
     assert spherical[0] == pytest.approx(1 - np.exp(-1), abs=0.02)
 
 
 def test_simulated_pixels_are_reflectance_with_cover_and_repeat_by_seed():
-    one, two = (three_ways.simulate(500, seed=4) for _ in range(2))
+    one, two = (simulated_cover.simulate(500, seed=4) for _ in range(2))
     np.testing.assert_array_equal(one.target, two.target)
     assert one.target.min() >= 0
     assert one.target.max() < 1
@@ -38,7 +38,7 @@ def test_simulated_pixels_are_reflectance_with_cover_and_repeat_by_seed():
 
 def test_a_network_trained_on_canopies_reads_unseen_ones():
     ensemble = three_ways.physics_ensemble(4000, Recipe(members=2, epochs=15))
-    unseen = three_ways.simulate(1000, seed=99)
+    unseen = simulated_cover.simulate(1000, seed=99)
     found = three_ways._mean(ensemble, unseen.reflectance)
     assert score(unseen.target, found).r2 > 0.85
 
@@ -58,10 +58,10 @@ def test_the_red_edge_is_filled_in_near_enough_for_cover(shared_dir):
     folder = shared_dir / "cases" / "s2_biophysical_S2A"
     net = json.loads((folder / "inputs.json").read_text())["nets"]["FCOVER"]
     vectors = pd.read_csv(folder / "inputs_FCOVER.csv")
-    bands = dict(zip(three_ways.BANDS, three_ways.ESA_BANDS, strict=True))
+    bands = dict(zip(simulated_cover.BANDS, esa_network.ESA_BANDS, strict=True))
     seen = {name: vectors[band].to_numpy() for name, band in bands.items()}
-    model = three_ways.red_edge_model(vectors)
-    found = three_ways.esa_cover(seen, model, net, 45.0)
+    model = esa_network.red_edge_model(vectors)
+    found = esa_network.esa_cover(seen, model, net, 45.0)
     assert score(vectors["FCOVER"].to_numpy(), found).r2 > 0.8
 
 
