@@ -77,7 +77,7 @@ class EchoSection(Section):
 class RadarPass(Overpass):
     """One acquisition of Sentinel-1."""
 
-    platform: Annotated[str, Field(pattern=r"^sentinel-1[abc]$")]
+    platform: Annotated[str, Field(pattern=r"^sentinel-1[ab]$")]
     """Satellite."""
     orbit: Literal["ascending", "descending"]
     """Direction of flight."""

@@ -46,12 +46,12 @@ ACROSS_M, ALONG_M = 240_000, 180_000
 """Size of a frame's cell; a real slice is some 250 by 170 km."""
 SLICE = timedelta(seconds=25)
 """Duration of a slice."""
-LAUNCH = date(2014, 4, 3)
-"""Of Sentinel-1A: its orbits are counted from here."""
+LAUNCH = {"a": date(2014, 4, 3), "b": date(2016, 4, 25)}
+"""Orbits are counted from the launch of each."""
 CYCLE_ORBITS, CYCLE_DAYS = 175, 12
-ORBIT_SHIFT = {"a": 73, "b": 27, "c": 172}
-"""Absolute orbit of the first track, by satellite: 1C's is unverified."""
-DESIGNATOR = {"a": "2014-016A", "b": "2016-025A", "c": "2024-235A"}
+ORBIT_SHIFT = {"a": 73, "b": 27}
+"""Absolute orbit of the first track, by satellite."""
+DESIGNATOR = {"a": "2014-016A", "b": "2016-025A"}
 HEADING = {"ascending": -13.0, "descending": 193.0}
 """Azimuth of flight near 36 N [deg]; the radar looks to its right."""
 POLARISATIONS = ("vv", "vh")
@@ -214,7 +214,7 @@ def _start(cell: Cell, when: RadarPass, year: int) -> datetime:
 
 def _orbit(when: RadarPass, year: int) -> int:
     """Return the absolute orbit: the one on this track nearest to the date's."""
-    days = (when.on(year) - LAUNCH).days
+    days = (when.on(year) - LAUNCH[when.platform[-1]]).days
     about = days * CYCLE_ORBITS / CYCLE_DAYS
     first = ORBIT_SHIFT[when.platform[-1]] + when.relative_orbit - 1
     return first + round((about - first) / CYCLE_ORBITS) * CYCLE_ORBITS
