@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from qhsink.cli.models import models
 from qhsink.cli.train import train
 from qhsink.domain.errors import BadInput, ModelError, TableError
+from qhsink.mapping import comparison
 from qhsink.mapping.applicability import fit
 from qhsink.mapping.card import TOLERANCE, interval_rule
 from qhsink.mapping.ensemble import Ensemble, Layer, predict_members
@@ -489,11 +490,23 @@ def write_table(path: Path, count: int = 260) -> Path:
     return path
 
 
+@pytest.fixture
+def few_rivals(monkeypatch):
+    """Compare with the linear models alone: forests take seconds."""
+    full = comparison.baselines
+
+    def quick(*arguments, **options):
+        found = full(*arguments, **options)
+        return {name: fit for name, fit in found.items() if "linear" in name}
+
+    monkeypatch.setattr(comparison, "baselines", quick)
+
+
 def run_train(*arguments: str):
     return CliRunner().invoke(train, ["fvc", *arguments])
 
 
-def test_reduced_training_twice_gives_the_same_digest(tmp_path):
+def test_reduced_training_twice_gives_the_same_digest(tmp_path, few_rivals):
     pytest.importorskip("sklearn")
     table = write_table(tmp_path / "plots.csv")
     found = []
@@ -544,7 +557,7 @@ def add_columns(path: Path, sites: int, *, copied: bool = False) -> Path:
     return path
 
 
-def test_a_table_is_trained_with_its_own_target_and_groups(tmp_path):
+def test_a_table_is_trained_with_its_own_target_and_groups(tmp_path, few_rivals):
     table = add_columns(write_table(tmp_path / "plots.csv"), 13, copied=True)
     done = run_train(
         *("--table", str(table), "--target", "cover", "--group", "site"),
