@@ -372,3 +372,61 @@ def test_a_shared_error_of_two_dates_makes_a_change_visible(ask):
         ask("sink-state", changes=f"{head}A,100,10,110,10,150\n")
     with pytest.raises(Refusal, match="standard error 0"):
         ask("sink-state", changes="unit,change,se\nA,5,0\n")
+
+
+TREES = (
+    "forest,height_m,arbor,volume_m3_ha\n1,8,1,120\n1,6,1,80\n1,2,0,0\n"
+    + "0,0,0,0\n" * 7
+)
+LAND = "stratum,units,unit_area_ha\nall,1000,2\n"
+
+
+def test_forest_cover_and_growing_stock_by_hand(ask):
+    text, found = ask("forest", "--region", "632324", *AUGUST, plots=TREES, strata=LAND)
+    rate, stock = found["forest_cover"], found["growing_stock"]
+    assert found["forest_area"]["value"] == pytest.approx(600)
+    assert rate["value"] == pytest.approx(0.3)
+    # s^2 = 10/9 * 0.21
+    assert rate["se"] == pytest.approx(math.sqrt(0.21 / 9))
+    # 200 m3/ha over ten plots of 2000 ha.
+    assert stock["value"] == pytest.approx(40_000)
+    volume = np.array([120.0, 80.0] + [0.0] * 8)
+    assert stock["se"] == pytest.approx(2000 * volume.std(ddof=1) / math.sqrt(10))
+    assert stock["n"] == 2
+    assert "森林蓄积量" in text
+
+
+def test_the_two_forest_definitions_differ_and_keep_their_inputs(ask):
+    _, fao = ask(
+        "forest", "--region", "632324", "--definition", "fao", *AUGUST, plots=TREES,
+        strata=LAND,
+    )  # fmt: skip
+    assert fao["indicator"] == "forest_cover_fao"
+    assert fao["forest_cover"]["value"] == pytest.approx(0.2)
+    with pytest.raises(Refusal, match="tree_height"):
+        ask(
+            "forest", "--region", "1", "--definition", "fao", *AUGUST,
+            plots="forest\n1\n0\n", strata=LAND,
+        )  # fmt: skip
+    with pytest.raises(TableError, match="volume outside arbor forest"):
+        ask(
+            "forest", "--region", "1", *AUGUST,
+            plots=TREES.replace("1,2,0,0", "1,2,0,30"), strata=LAND,
+        )  # fmt: skip
+    with pytest.raises(BadInput, match="land_area_third_survey"):
+        ask(
+            "forest", "--region", "1", "--land", "nothing", *AUGUST, plots=TREES,
+            strata=LAND,
+        )  # fmt: skip
+
+
+def test_the_provinces_forest_cover_is_judged_by_its_target(ask):
+    strata = "stratum,units,unit_area_ha\nall,72911965,1\n"
+    _, found = ask(
+        "forest", "--region", "630000", "--land", "land_area_geographic_census",
+        *AUGUST, plots=TREES, strata=strata,
+    )  # fmt: skip
+    verdict = found["forest_cover"]["verdict"]
+    assert verdict["target"] == "forest_cover_2025"
+    assert verdict["outcome"] == "not distinguishable"
+    assert found["growing_stock"]["verdict"]["target"] == "growing_stock_2025"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.indicators_forest import forest
 from qhsink.cli.indicators_land import forage, grades, wetland
 from qhsink.cli.indicators_sink import sink_grade, sink_state
 
@@ -33,7 +34,7 @@ def indicators() -> None:
     """Definitions, and indicators from tables of plots or yearly values."""
 
 
-for command in (grades, wetland, forage, sink_grade, sink_state):
+for command in (forest, grades, wetland, forage, sink_grade, sink_state):
     indicators.add_command(command)
 
 

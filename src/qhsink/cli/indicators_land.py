@@ -154,9 +154,10 @@ def wetland(
     from qhsink.cli.csv_files import read_csv, write_json
     from qhsink.config import load_settings
     from qhsink.steps.plot_files import read_plots
-    from qhsink.steps.wetland import WetlandRequest, wetland_from
+    from qhsink.steps.sampled_area import AreaRequest
+    from qhsink.steps.wetland import wetland_from
 
-    request = WetlandRequest(
+    request = AreaRequest(
         provenance="simulated" if simulated else "observed", **options
     )
     result = wetland_from(read_plots(plots), read_csv(strata), request, load_settings())
@@ -165,10 +166,10 @@ def wetland(
     write_json(
         json_path,
         {
-            "wetland_area": _estimate_json(result.area, result.area_verdict),
+            "wetland_area": estimate_json(result.area, result.area_verdict),
             "wetland_protection_rate": None
             if result.rate is None
-            else _estimate_json(result.rate, result.rate_verdict),
+            else estimate_json(result.rate, result.rate_verdict),
         },
     )
 
@@ -181,7 +182,7 @@ def _wetland_text(result: WetlandResult) -> str:
             f"湿地面积 {area.region}: {area.value:,.0f} ha  SE {area.se:,.0f}  {level} "
             f"{area.low:,.0f} to {area.high:,.0f}  ({area.n} plots, df {area.df:g})"
         ),
-        *_verdict(result.area_verdict),
+        *verdict_lines(result.area_verdict),
     ]
     if rate is None:
         lines.append("湿地保护率: no column 'protected', not given")
@@ -192,14 +193,15 @@ def _wetland_text(result: WetlandResult) -> str:
             f"{100 * rate.se:.2f}  {level} {100 * rate.low:.2f} to "
             f"{100 * rate.high:.2f}  ({rate.n} plots in wetland)"
         ),
-        *_verdict(result.rate_verdict),
+        *verdict_lines(result.rate_verdict),
     ]
     if area.provenance == "simulated":
         lines.append("SIMULATED plots: no statement about Qinghai.")
     return "\n".join(lines)
 
 
-def _verdict(verdict: Verdict | None) -> list[str]:
+def verdict_lines(verdict: Verdict | None) -> list[str]:
+    """Return a verdict in words; nothing where none was given."""
     if verdict is None:
         return []
     target = verdict.target
@@ -208,7 +210,8 @@ def _verdict(verdict: Verdict | None) -> list[str]:
     return [f"  {target.id} ({number}): {verdict.outcome}{chance} {verdict.reason}"]
 
 
-def _estimate_json(value: Estimate, verdict: Verdict | None) -> dict[str, Any]:
+def estimate_json(value: Estimate, verdict: Verdict | None) -> dict[str, Any]:
+    """Return an estimate and its verdict as plain values."""
     return {
         "region": value.region,
         "period": value.period,

@@ -23,7 +23,7 @@ from qhsink.estimation.survey import Floats
 from qhsink.indicators.definitions import admit
 from qhsink.indicators.grassland import black_soil_grade, sandy_grade
 from qhsink.indicators.land_grades import degradation_of_plots, reference_of_types
-from qhsink.steps.sampled_area import AreaSample, area_sample
+from qhsink.steps.sampled_area import AreaSample, area_sample, flags
 
 PLOTS, REFERENCE = "the plot table", "the reference table"
 OUTSIDE, UNKNOWN = -2, -1
@@ -155,26 +155,7 @@ def _inside(plots: pd.DataFrame, column: str) -> NDArray[np.bool_]:
     """Return where the definition applies; everywhere without such a column."""
     if column not in plots.columns:
         return np.ones(len(plots), dtype=bool)
-    return flags(plots, column)
-
-
-def flags(frame: pd.DataFrame, column: str) -> NDArray[np.bool_]:
-    """Return a column of 1 and 0 as booleans.
-
-    Raises
-    ------
-    TableError
-        When a cell is neither.
-    """
-    found = labels(frame, column, table=PLOTS)
-    odd = sorted(set(found.tolist()) - {"0", "1"})
-    if odd:
-        raise TableError(
-            f"{PLOTS}, column {column!r}: {odd[0]!r}",
-            expected="1 for yes, 0 for no",
-            remedy="Correct the cells.",
-        )
-    return np.asarray(found == "1")
+    return flags(plots, column, table=PLOTS)
 
 
 def _graded(
@@ -185,7 +166,7 @@ def _graded(
 ) -> dict[str, NDArray[np.int8]]:
     """Return the grades of all plots, by scale."""
     if indicator == "black_soil":
-        meadow = flags(plots, "alpine_meadow")
+        meadow = flags(plots, "alpine_meadow", table=PLOTS)
         bald = 100.0 * _share(plots, "bald_share")
         slope = numbers(plots, "slope_deg", table=PLOTS, minimum=0.0)
         grade, steepness = black_soil_grade(bald, slope, meadow, scales=scales)
@@ -194,8 +175,8 @@ def _graded(
         return {"black_soil_bald": grade, "black_soil_slope": steepness}
     if indicator == "sandy_land":
         cover = 100.0 * _share(plots, "cover")
-        scale = scales["sandy_cover"]
-        return {scale.id: sandy_grade(cover, flags(plots, "sandy"), scale=scale)}
+        scale, sandy = scales["sandy_cover"], flags(plots, "sandy", table=PLOTS)
+        return {scale.id: sandy_grade(cover, sandy, scale=scale)}
     return {"degradation_cover": _degraded(plots, reference, scales)}
 
 

@@ -13,6 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qhsink.domain.errors import TableError
+from qhsink.domain.estimate import Estimate, Provenance
+from qhsink.domain.indicator import Measure
 from qhsink.estimation.domains import Level, TotalEstimate, present
 from qhsink.estimation.schema import (
     labels,
@@ -29,8 +31,23 @@ from qhsink.estimation.survey import (
     estimate_total,
     stratified_sample,
 )
+from qhsink.indicators.interval import student_interval
 
 STRATA = "the strata table"
+
+
+@dataclass(frozen=True, slots=True)
+class AreaRequest:
+    """What every indicator of a sampled region is asked with."""
+
+    month: str
+    """Month of the plots, ``YYYY-MM``."""
+    region: str
+    """Region id that the sample's frame is."""
+    confidence: float = 0.9
+    """Level of intervals and verdicts."""
+    provenance: Provenance = "observed"
+    """Of the plots."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,10 +61,13 @@ class AreaSample:
     frame_ha: float
     """Area of all strata [ha]."""
 
-    def moments(self, chosen: NDArray[np.bool_]) -> Moments:
-        """Return the area [ha] of the units ``chosen``, with its variance."""
-        using = Uncalibrated(np.ones(len(chosen)))
-        return estimate_total(self.design, using, self.unit_ha * chosen)
+    def moments(self, density: NDArray[np.bool_] | Floats) -> Moments:
+        """Return the sum of a density per hectare, with its variance.
+
+        Of a flag that is the area of the units flagged [ha].
+        """
+        using = Uncalibrated(np.ones(len(density)))
+        return estimate_total(self.design, using, self.unit_ha * density)
 
     def area_of(self, chosen: NDArray[np.bool_], *, level: Level) -> TotalEstimate:
         """Return the area of the units ``chosen`` and its share of the frame.
@@ -66,6 +86,60 @@ class AreaSample:
             level=level,
             method="stratified",
         )
+
+
+def flags(frame: pd.DataFrame, column: str, *, table: str) -> NDArray[np.bool_]:
+    """Return a column of 1 and 0 as booleans.
+
+    Raises
+    ------
+    TableError
+        When it is absent, or a cell is neither.
+    """
+    require_columns(frame, (column,), table=table)
+    found = labels(frame, column, table=table)
+    odd = sorted(set(found.tolist()) - {"0", "1"})
+    if odd:
+        raise TableError(
+            f"{table}, column {column!r}: {odd[0]!r}",
+            expected="1 for yes, 0 for no",
+            remedy="Correct the cells.",
+        )
+    return np.asarray(found == "1")
+
+
+def design_based(
+    sample: AreaSample, request: AreaRequest, indicator: str, found: Measure, *, n: int
+) -> Estimate:
+    """Return a number of the sample as an estimate of the region, with its interval.
+
+    Parameters
+    ----------
+    n : int
+        Plots that it rests on.
+    """
+    df = sample.design.df(np.ones(len(sample.unit_ha), dtype=bool))
+    most = {"1": 1.0, "ha": sample.frame_ha}.get(found.unit, np.inf)
+    low, high = student_interval(
+        found.value, found.se, df, request.confidence, bounds=(0.0, most)
+    )
+    return Estimate(
+        indicator=indicator,
+        region=request.region,
+        period=request.month,
+        value=found.value,
+        se=found.se,
+        df=df,
+        low=low,
+        high=high,
+        confidence=request.confidence,
+        unit=found.unit,
+        mode="design-based",
+        n=n,
+        area_ha=sample.frame_ha,
+        valid_share=1.0,
+        provenance=request.provenance,
+    )
 
 
 def area_sample(plots: pd.DataFrame, strata: pd.DataFrame, *, table: str) -> AreaSample:

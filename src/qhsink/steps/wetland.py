@@ -4,37 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from qhsink.config import Settings, load_indicators, load_targets
 from qhsink.domain.errors import Refusal
-from qhsink.domain.estimate import Estimate, Provenance, Verdict
+from qhsink.domain.estimate import Estimate, Verdict
 from qhsink.domain.indicator import Measure
 from qhsink.domain.period import parse_month
-from qhsink.estimation.schema import require_columns
 from qhsink.indicators.definitions import admit
-from qhsink.indicators.interval import student_interval
 from qhsink.indicators.ratio import area_share
 from qhsink.steps.estimates import verdict_on
-from qhsink.steps.graded_land import flags
-from qhsink.steps.sampled_area import AreaSample, area_sample
+from qhsink.steps.sampled_area import (
+    AreaRequest,
+    area_sample,
+    design_based,
+    flags,
+)
 
 PLOTS = "the plot table"
-
-
-@dataclass(frozen=True, slots=True)
-class WetlandRequest:
-    """What ``indicators wetland`` is asked."""
-
-    month: str
-    """Month of the plots, ``YYYY-MM``."""
-    region: str
-    """Region id that the sample's frame is."""
-    confidence: float = 0.9
-    """Level of intervals and verdicts."""
-    provenance: Provenance = "observed"
-    """Of the plots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +41,7 @@ class WetlandResult:
 def wetland_from(
     plots: pd.DataFrame,
     strata: pd.DataFrame,
-    request: WetlandRequest,
+    request: AreaRequest,
     settings: Settings,
 ) -> WetlandResult:
     """Return wetland area and protection rate of a region.
@@ -81,9 +68,8 @@ def wetland_from(
     known = load_indicators(settings.project)
     period = parse_month(request.month)
     admit(known["wetland_area"], period=period, available=("wetland_area_estimate",))
-    require_columns(plots, ("wetland",), table=PLOTS)
     sample = area_sample(plots, strata, table=PLOTS)
-    wet = flags(plots, "wetland")
+    wet = flags(plots, "wetland", table=PLOTS)
     if not wet.any():
         raise Refusal(
             f"no wetland among {len(wet)} plots",
@@ -92,12 +78,12 @@ def wetland_from(
             "with an error of zero says nothing.",
         )
     whole = sample.moments(wet)
-    area = _estimate(
+    area = design_based(
+        sample,
         request,
         "wetland_area",
-        sample,
-        int(wet.sum()),
         Measure(whole.value, whole.se, "ha"),
+        n=len(wet),
     )
     targets = load_targets(settings.project)
     verdict = verdict_on(area, year=period.start.year, targets=targets)
@@ -108,48 +94,19 @@ def wetland_from(
         period=period,
         available=("wetland_area_estimate", "protected_areas"),
     )
-    safe = flags(plots, "protected")
+    safe = flags(plots, "protected", table=PLOTS)
     inside, outside = sample.moments(wet & safe), sample.moments(wet & ~safe)
     share = area_share(
         Measure(inside.value, inside.se, "ha"),
         Measure(outside.value, outside.se, "ha"),
         covariance=(whole.variance - inside.variance - outside.variance) / 2.0,
     )
-    rate = _estimate(request, "wetland_protection_rate", sample, int(wet.sum()), share)
+    rate = design_based(
+        sample, request, "wetland_protection_rate", share, n=int(wet.sum())
+    )
     return WetlandResult(
         area,
         verdict,
         rate,
         verdict_on(rate, year=period.start.year, targets=targets),
-    )
-
-
-def _estimate(
-    request: WetlandRequest,
-    indicator: str,
-    sample: AreaSample,
-    wet: int,
-    found: Measure,
-) -> Estimate:
-    df = sample.design.df(np.ones(len(sample.unit_ha), dtype=bool))
-    most = 1.0 if found.unit == "1" else sample.frame_ha
-    low, high = student_interval(
-        found.value, found.se, df, request.confidence, bounds=(0.0, most)
-    )
-    return Estimate(
-        indicator=indicator,
-        region=request.region,
-        period=request.month,
-        value=found.value,
-        se=found.se,
-        df=df,
-        low=low,
-        high=high,
-        confidence=request.confidence,
-        unit=found.unit,
-        mode="design-based",
-        n=wet if found.unit == "1" else len(sample.unit_ha),
-        area_ha=sample.frame_ha,
-        valid_share=1.0,
-        provenance=request.provenance,
     )
