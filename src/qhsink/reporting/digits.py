@@ -1,7 +1,7 @@
 """Numbers as people write them. Words and layout do not belong here.
 
-A value is shown to the second significant digit of its half-width: more digits
-would claim what the interval denies.
+A value is shown to the second significant digit of its half-width, also left of the
+decimal point: more digits would claim what the interval denies.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ HA_PER_WAN_HA = 10_000.0
 """Hectares in one 万公顷."""
 
 
+_ROUNDED = -9
+"""Least decimals of totals: as few digits as the half-width allows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """How numbers of one unit are shown."""
@@ -27,14 +31,14 @@ class Scale:
     suffix: str
     """Unit behind the number, with its leading space."""
     least: int
-    """Least decimals."""
+    """Least decimals; below zero, digits left of the point are rounded too."""
 
 
 _SCALES = {
     "1": Scale(100.0, " %", 1),
-    "ha": Scale(1.0, " ha", 0),
-    "m3": Scale(1.0, " m³", 0),
-    "t": Scale(1.0, " t", 0),
+    "ha": Scale(1.0, " ha", _ROUNDED),
+    "m3": Scale(1.0, " m³", _ROUNDED),
+    "t": Scale(1.0, " t", _ROUNDED),
 }
 
 
@@ -50,7 +54,7 @@ def decimals_for(half_width: float, *, least: int) -> int:
     width gives ``least``.
     """
     if not math.isfinite(half_width) or half_width <= 0:
-        return least
+        return max(least, 0)
     return max(least, min(2, 1 - math.floor(math.log10(half_width))))
 
 
@@ -58,7 +62,8 @@ def number_text(value: float | None, *, decimals: int) -> str:
     """Return ``value`` with thousands separators, or a dash when there is none."""
     if value is None or not math.isfinite(value):
         return MISSING
-    text = f"{value:,.{decimals}f}"
+    shown = round(value, decimals) if decimals < 0 else value
+    text = f"{shown:,.{max(decimals, 0)}f}"
     return text if float(text.replace(",", "")) else text.removeprefix("-")
 
 

@@ -12,7 +12,8 @@ Form = Literal["table", "texts", "matrix", "rows", "list", "inline", "scalar"]
 
 _CARD_KEYS = (
     "definition", "domain", "not_for", "limits", "source", "samples",
-    "fold_rule", "fold_limits", "row_autocorrelation",
+    "fold_rule", "fold_limits", "row_autocorrelation", "precedence", "accuracy",
+    "by_class",
 )  # fmt: skip
 _CARD_TABLES = ("groups", "models", "interval_coverage")
 

@@ -7,7 +7,7 @@ own content policy forbids the rest. Words are in ``wording``, numbers in ``digi
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,14 @@ import jinja2
 from markupsafe import Markup
 
 from qhsink.domain.region import Region
-from qhsink.reporting import digits, figures, layout, reasons, wording
+from qhsink.reporting import (
+    digits,
+    figures,
+    layout,
+    reasons,
+    translations,
+    wording,
+)
 from qhsink.reporting.intervals import interval_charts
 from qhsink.reporting.record import RegionPicture, ReportRow, RunReport
 
@@ -109,6 +116,12 @@ def _outcome(row: ReportRow) -> wording.OutcomeWords:
     return wording.outcome_words(row.verdict)
 
 
+def _domain(card: Mapping[str, Any]) -> str:
+    science = card.get("science")
+    domain = science.get("domain") if isinstance(science, Mapping) else None
+    return translations.domain_in_chinese(domain) if isinstance(domain, str) else ""
+
+
 def _refused(rows: Sequence[ReportRow]) -> list[_Refused]:
     """Gather regions that lack one indicator for one and the same reason."""
     groups: dict[tuple[str, str | None, str], list[ReportRow]] = {}
@@ -173,6 +186,12 @@ def _templates() -> jinja2.Environment:
         "flag": wording.flag_words,
         "reason": reasons.reason_kind,
         "reason_zh": reasons.reason_in_chinese,
+        "source_zh": translations.source_in_chinese,
+        "licence_zh": translations.licence_in_chinese,
+        "note_zh": translations.note_in_chinese,
+        "rule_zh": translations.rule_in_chinese,
+        "scene_note_zh": translations.scene_note_in_chinese,
+        "domain_zh": _domain,
         "field": wording.field_words,
         "scalar": layout.scalar_text,
         "form": layout.form_of,

@@ -23,6 +23,7 @@ _REASONS = (
     (("no scene of",), Words("时段内无影像", "no scene in the period")),
     (("could not be read",), Words("影像无法读取", "scenes cannot be read")),
     ((" needs ", " lacks "), Words("缺少必要输入", "a required input is absent")),
+    (("is of the ecosystems",), Words("区域内无此生态系统", "no such ecosystem here")),
     (("target", "baseline"), Words("缺少目标或基准", "no target or baseline")),
     (
         ("boundary", "geometry", "outside", "crs"),
@@ -47,6 +48,11 @@ def reason_kind(refusal: str) -> Words:
 
 _INPUTS = {
     "fvc_map": "植被覆盖度图",
+    "canopy_cover_map": "郁闭度图（未配置模型）",
+    "shrub_cover_map": "灌木覆盖度图（未配置模型）",
+    "agb_grass_map": "草地地上生物量图（未配置模型）",
+    "agb_forest_map": "森林地上生物量图（未配置模型）",
+    "growing_stock_map": "乔木林蓄积量图（未配置模型）",
     "plots": "生长盛期地面样地",
     "grassland_type_areas": "分县分类型的官方草原面积",
     "forest_area_estimate": "由参考样本得出的森林面积估计",
@@ -78,6 +84,10 @@ _FULL = (
             r"(?P<start>\S+) and (?P<end>[\d-]+)"
         ),
         "{period} 时段内（{start} 至 {end}）没有影像。",
+    ),
+    (
+        r"no pixel of \S+ is of the ecosystems of the target",
+        "生态系统图上该区域没有此项对应的生态系统；图上没有，不等于确定为零。",
     ),
     (
         r"(?P<bad>\d+) of (?P<all>\d+) tiles of \S+ could not be read",

@@ -39,6 +39,7 @@ _NUMBERS = (
     "area_ha",
     "valid_share",
     "outside_share",
+    "stock_outside_share",
     "target_value",
     "target_year",
     "p_met",
@@ -174,6 +175,7 @@ _ESTIMATE_FIELDS = (
     "area_ha",
     "valid_share",
     "outside_share",
+    "stock_outside_share",
     "provenance",
     "simulated",
     "status",
@@ -232,6 +234,8 @@ def _console_cells(row: ReportRow) -> tuple[Text, ...]:
     if row.estimate.provenance == "simulated":
         said.append("  [simulated]", style="bold yellow")
     outside = Text(outside_text(row.estimate.outside_share))
+    if row.estimate.stock_outside_share is not None:
+        outside.append(f", {outside_text(row.estimate.stock_outside_share)} of total")
     return name, region, Text(estimate_text(row.estimate)), outside, Text(target), said
 
 

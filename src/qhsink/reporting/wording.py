@@ -128,6 +128,9 @@ _FLAGS = {
     "map differs from plots": Words(
         "地图与样地存在系统偏差，本值未校正", "map and plots differ; not corrected here"
     ),
+    "model trained on simulated data": Words(
+        "模型以模拟数据训练", "model trained on simulated data"
+    ),
     "indicative boundary": Words(
         "边界为示意，非官方界线", "indicative boundary, not the official one"
     ),
@@ -223,6 +226,22 @@ _FIELDS = {
     "id": "模型编号",
     "model_id": "模型编号",
     "model": "模型",
+    "further_models": "其他模型",
+    "ecosystem": "生态系统图",
+    "classes": "类别",
+    "class": "类别",
+    "priors": "各类面积比例",
+    "confusion": "混淆矩阵（行为真值，列为判定）",
+    "by_class": "分类精度",
+    "producers_accuracy": "生产者精度",
+    "users_accuracy": "用户精度",
+    "share_true": "真实面积比例",
+    "share_mapped": "制图面积比例",
+    "accuracy": "总体精度（按面积加权）",
+    "reliability": "概率可靠性",
+    "probability": "概率",
+    "right": "正确比例",
+    "precedence": "优先规则",
     "title": "名称",
     "name": "名称",
     "target": "预测量",
