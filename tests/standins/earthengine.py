@@ -7,6 +7,7 @@ are checked, limits enforced with the service's own words, faults put in on dema
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.resources
 import io
 import json
@@ -50,6 +51,18 @@ def discovery_document():
     return document
 
 
+@functools.cache
+def _shipped_bytes():
+    algorithms = json.dumps(_shipped("algorithms.json")).encode()
+    return json.dumps(discovery_document()).encode(), algorithms
+
+
+@functools.cache
+def _server_key():
+    """One key for all servers of a process: making one takes a fifth of a second."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
 class EarthEngine(ThreadingHTTPServer):
     """The server; use ``serving``."""
 
@@ -59,8 +72,7 @@ class EarthEngine(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.world = world
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        self.discovery = json.dumps(discovery_document()).encode()
-        self.algorithms = json.dumps(_shipped("algorithms.json")).encode()
+        self.discovery, self.algorithms = _shipped_bytes()
         self.faults: deque = deque()
         """(part of the path, fault), used up in order by the requests they fit."""
         self.requests: list[str] = []
@@ -70,7 +82,7 @@ class EarthEngine(ThreadingHTTPServer):
         self.drip_s = 20.0
         self.at_once = self.most_at_once = 0
         self.lock = threading.Lock()
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.key = _server_key()
         self.restricted = False
 
     def count(self, part):

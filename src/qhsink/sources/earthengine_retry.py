@@ -33,6 +33,10 @@ SIZE_WORDS = (
 """What a 400 says when a smaller window would do (lower case)."""
 
 
+ODD_ANSWER = "Unexpected response type"
+"""What the client says of a page in place of JSON: a proxy's, with status 200."""
+
+
 class BadAnswer(Exception):  # noqa: N818 - an answer, not an error of the server
     """The body of a good status is not what was asked for: a proxy's page, a stump."""
 
@@ -107,7 +111,7 @@ def judge(error: BaseException) -> Verdict:
         return "passing" if code in TRANSIENT else "final"
     broken = (ConnectionError, TimeoutError, BadAnswer, InvalidJsonError)
     passing = isinstance(error, (*broken, json.JSONDecodeError))
-    return "passing" if passing else "final"
+    return "passing" if passing or ODD_ANSWER in str(error) else "final"
 
 
 def status_of(error: BaseException) -> int | None:
