@@ -7,8 +7,6 @@ learnt belongs to ``train``; which plots are fit for it, to ``estimation``.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -30,11 +28,7 @@ from qhsink.domain.scene import Scene
 from qhsink.estimation.training_plots import TrainingPlots
 from qhsink.sources.remote import open_archive
 from qhsink.sources.stac import pin
-from qhsink.steps.compositing import (
-    corrections_token,
-    make_composite,
-    scene_token,
-)
+from qhsink.steps.compositing import composite_key, make_composite
 from qhsink.steps.guard import shifted_scenes
 from qhsink.steps.plot_windows import (
     COLUMNS,
@@ -171,25 +165,20 @@ def _window_rows(
 
 
 def _window_key(window: PlotWindow, config: RunConfig) -> Key:
-    scenes = json.dumps([scene_token(s) for s in window.scenes], sort_keys=True)
+    composite = composite_key(
+        window.scenes,
+        config,
+        grid=config.grid.build(),
+        tile="around plots",
+        kind=window.kind,
+    )
     places = [asdict(place) | {"row": None} for place in window.places]
     return make_key(
         "plot_features",
-        code=code_version(
-            "qhsink.imagery", "qhsink.sources", "qhsink.grid",
-            "qhsink.steps.plot_windows", "qhsink.steps.compositing",
-            "qhsink.steps.correcting",
-        ),
-        params={
-            "grid": config.grid.build().token(),
-            "kind": window.kind,
-            "masks": config.masks.model_dump(mode="json"),
-            "composite": config.composite.model_dump(mode="json"),
-            "corrections": corrections_token(config.corrections),
-            "places": places,
-        },
-        inputs={"scenes": hashlib.sha256(scenes.encode()).hexdigest()},
-    )  # fmt: skip
+        code=code_version("qhsink.steps.plot_windows"),
+        params={"places": places},
+        inputs={"composite": composite.digest},
+    )
 
 
 def _write(

@@ -241,13 +241,16 @@ def _reading(
     """Return in words how reflectance came to the plots."""
     plots, used = checked.plots, features.used
     sizes, error = plots.size_m[used], plots.position_sd_m
+    pixel = checked.config.grid.pixel_size_m
+    areas = np.where(plots.is_round, np.pi / 4.0, 1.0)[used] * np.square(sizes)
     span = " to ".join(dict.fromkeys(f"{s:g}" for s in (sizes.min(), sizes.max())))
     place = "not stated" if error is None else f"{error[used].max():g} m at most"
     return (
         f"Reflectance is the mean over each plot ({span} m wide; standard error of its "
         f"place: {place}, not modelled), weighted by coverage of pixels of "
-        f"{checked.config.grid.pixel_size_m:g} m, of the composite of the season in "
-        f"which it was measured: {len(features.scenes)} scenes of "
+        f"{pixel:g} m (the median plot is {np.median(areas) / pixel**2:.2g} of a "
+        "pixel), of the composite of the season in which it was measured: "
+        f"{len(features.scenes)} scenes of "
         f"{Path(request.source).name}, {features.rows['n_clear'][used].mean():.1f} "
         f"clear dates on average. A plot is used where {LEAST_COVERED:.0%} of it or "
         "more is clear land."
@@ -307,6 +310,7 @@ def _extraction(
         "scenes_sha256": hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest(),
         "scenes_left_out": dict(features.shifted),
         "pixel_m": checked.config.grid.pixel_size_m,
+        "corrections": checked.config.corrections.in_use(),
         "plot_m": [round(float(sizes.min()), 2), round(float(sizes.max()), 2)],
         "position_sd_m": None if error is None else round(float(error[used].max()), 2),
         "value_se": None if se is None else round(float(np.median(se[used])), 6),
