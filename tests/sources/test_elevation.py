@@ -11,7 +11,7 @@ from odc.geo.geobox import GeoBox
 
 from qhsink.domain.errors import SourceError
 from qhsink.grid import qinghai_albers
-from qhsink.sources.elevation import read_elevation
+from qhsink.sources.elevation import elevation_files, read_elevation
 
 
 def tilted_plane(path, *, nodata=None):
@@ -67,6 +67,34 @@ def test_no_height_is_nan_inside_and_beyond_the_file(tmp_path):
     assert np.isfinite(found[60:]).all()
     far = window().translate_pix(100_000, 0)
     assert np.isnan(read_elevation(tmp_path / "dem.tif", far)).all()
+
+
+def test_a_folder_of_tiles_is_one_surface_the_first_by_name_wins(tmp_path):
+    folder = tmp_path / "tiles"
+    folder.mkdir()
+    tilted_plane(folder / "a.tif", nodata=-9999.0)
+    tilted_plane(tmp_path / "whole.tif")
+    whole = read_elevation(tmp_path / "whole.tif", window())
+    with rasterio.open(tmp_path / "whole.tif") as file:
+        profile, heights = file.profile, file.read()
+    with rasterio.open(folder / "b.tif", "w", **profile) as file:
+        file.write(heights + 7.0)
+    found = read_elevation(folder, window())
+    np.testing.assert_allclose(found[60:], whole[60:], atol=1e-3)
+    np.testing.assert_allclose(found[:40], whole[:40] + 7.0, atol=1e-3)
+
+
+def test_masks_beside_copernicus_heights_are_no_heights(tmp_path):
+    folder = tmp_path / "Copernicus_DSM_10_N36_00_E099_00"
+    (folder / "AUXFILES").mkdir(parents=True)
+    for name in ("AUXFILES/Copernicus_WBM.tif", "Copernicus_DSM_10_DEM.tif"):
+        (folder / name).touch()
+    assert [p.name for p in elevation_files(tmp_path)] == ["Copernicus_DSM_10_DEM.tif"]
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(SourceError, match="no GeoTIFF in or below it"):
+        read_elevation(tmp_path, window())
 
 
 def test_a_missing_file_is_named_with_the_remedy(tmp_path):

@@ -73,7 +73,7 @@ class CorrectionConfig(Section):
     terrain: Literal["none", "scs+c"] = "none"
     """Terrain light: none, or SCS+C."""
     dem: str = ""
-    """Raster of heights [m]: a path, relative to the project folder."""
+    """Raster of heights [m] or a folder of them, relative to the project folder."""
     view: Literal["none", "c-factor"] = "none"
     """View angle: none, or the c-factor to nadir."""
     bands: Literal["none", "sentinel-2"] = "none"

@@ -24,6 +24,7 @@ from qhsink.imagery.composite import Composite, median_composite, peak_composite
 from qhsink.imagery.masking import MaskRules, Observations, classify_observations
 from qhsink.imagery.second_opinion import SecondOpinion
 from qhsink.registry.opinions import load_opinion
+from qhsink.sources.elevation import elevation_files
 from qhsink.sources.reading import WindowStack, read_window
 from qhsink.sources.remote import Archive
 from qhsink.steps.correcting import correct_stack, dem_path
@@ -77,16 +78,18 @@ def scene_token(scene: Scene) -> dict[str, Any]:
 def corrections_token(asked: CorrectionConfig) -> dict[str, Any]:
     """Return what the corrections asked for contribute to a content key.
 
-    Heights are their file's path, size and time; a file that is not there fails when
-    it is read.
+    Heights are their files' paths, sizes and times; a file that is not there fails
+    when it is read.
     """
     token = asked.in_use()
     if "terrain" in token:
-        path = dem_path(asked)
-        stat = path.stat() if path.is_file() else None
-        size = [stat.st_size, stat.st_mtime_ns] if stat else []
-        token["dem"] = [path.as_posix(), *size]
+        token["dem"] = [_file_token(p) for p in elevation_files(dem_path(asked))]
     return token
+
+
+def _file_token(path: Path) -> list[Any]:
+    stat = path.stat() if path.is_file() else None
+    return [path.as_posix(), *([stat.st_size, stat.st_mtime_ns] if stat else [])]
 
 
 def make_composite(
