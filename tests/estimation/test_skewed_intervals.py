@@ -11,10 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
+from qhsink.config.reliability import load_interval_rules
 from qhsink.domain.errors import TableError
+from qhsink.estimation.assisted import assisted_mean
 from qhsink.estimation.hybrid import hybrid_mean
 from qhsink.estimation.intervals import limits
 from qhsink.estimation.model_based import hybrid_variance
+from qhsink.estimation.reliability import extrapolates
 from qhsink.estimation.skewness import estimator_skewness, sum_third_cumulant
 from qhsink.estimation.survey import stratified_sample
 
@@ -147,3 +150,21 @@ def test_tracks_that_see_no_forest_have_no_interval():
     found = hybrid_mean(np.zeros((3, 5)), np.full(5, 9.0))
     assert found.value == 0.0
     assert found.interval(0.90) is None
+
+
+def test_a_slope_that_hangs_on_a_few_units_is_seen(project_folder):
+    """Map at its ceiling at 19 of 20 plots, but not so often in the population."""
+    rules = load_interval_rules(project_folder)
+    y = np.linspace(0.4, 0.8, 20)
+    design = stratified_sample(20, sizes=[1000.0])
+    flat = np.r_[0.2, np.full(19, 0.8)]
+    found = assisted_mean(design, y, flat, map_mean=0.6, slope=True)
+    low, high = found.g_range
+    # g = 1 + (0.6 - 0.77) (x - 0.77) / Sxx: 1 + 0.17 * 0.57 / 0.342 * 20 of them.
+    assert high == pytest.approx(1 + 20 * 0.17 * 0.57 / 0.342)
+    assert low == pytest.approx(1 - 20 * 0.17 * 0.03 / 0.342)
+    assert extrapolates(found.g_range, rules)
+    spread = assisted_mean(design, y, y + 0.1, map_mean=0.72, slope=True)
+    assert not extrapolates(spread.g_range, rules)
+    assert not extrapolates(assisted_mean(design, y, flat, map_mean=0.6).g_range, rules)
+    assert extrapolates((-0.1, 1.5), rules)

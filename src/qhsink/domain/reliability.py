@@ -13,5 +13,7 @@ class IntervalRules:
     """Units that are not zero, for a t or normal interval of values mostly zero."""
     least_clusters: int
     """Clusters, for the interval of a mean over few clusters such as tracks."""
+    largest_g: float
+    """Calibrated over design weight of a unit, for a regression estimate."""
     status: str
     """Standing of the numbers: ``proposal`` until others have judged them."""

@@ -96,6 +96,8 @@ class AssistedMean:
     """Degrees of freedom of both."""
     n: int
     """Sample units."""
+    g_range: tuple[float, float] | None = None
+    """Least and largest calibrated weight over design weight; None for difference."""
 
     @property
     def relative_efficiency(self) -> float | None:
@@ -153,6 +155,7 @@ def assisted_mean(
             remedy="Check places and period of the sample.",
         )
     assisted = Moments(map_mean - bias.value, bias.variance)
+    g_range = None
     if slope:
         # The size cancels: any count with its own total gives the same mean.
         count = float(np.sum(design.weight * part))
@@ -161,6 +164,7 @@ def assisted_mean(
             design, auxiliary, [count, count * map_mean], residuals=residuals
         )
         assisted = rescale(estimate_total(design, fit, y * part), 1.0 / count)
+        g_range = (float(fit.g.min()), float(fit.g.max()))
     return AssistedMean(
         map_mean=map_mean,
         map_bias=bias.value,
@@ -170,4 +174,5 @@ def assisted_mean(
         direct_se=direct.se,
         df=design.df(chosen),
         n=int(chosen.sum()),
+        g_range=g_range,
     )

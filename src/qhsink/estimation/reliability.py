@@ -49,3 +49,21 @@ def cluster_flags(
     if np.ptp(totals[held] / sizes[held]) == 0.0:
         return (NO_VARIATION,)
     return (FEW_CLUSTERS,) if int(held.sum()) < rules.least_clusters else ()
+
+
+def extrapolates(g_range: tuple[float, float] | None, rules: IntervalRules) -> bool:
+    """Return whether a regression hangs on a few units: weights negative or swollen.
+
+    Parameters
+    ----------
+    g_range : tuple of float, optional
+        Least and largest calibrated weight over design weight; None without regression.
+
+    Notes
+    -----
+    Bounds on g-weights: Deville and Saerndal (1992) J. Am. Stat. Assoc. 87:376-382;
+    there weights are kept inside them, here an estimate outside is refused.
+    """
+    return g_range is not None and not (
+        g_range[0] > 0.0 and g_range[1] <= rules.largest_g
+    )

@@ -32,7 +32,10 @@ REMARKS: Mapping[str, str] = {
     ),
     "stratified plots": "strata by map value; plots decide.",
     "difference (map)": "the map's mean less its mean error at the plots.",
-    "regression (map)": "GREG with intercept and slope on the map.",
+    "regression (map)": (
+        "GREG with intercept and slope on the map; refused where the slope hangs on a "
+        "few plots, as where the map saturates."
+    ),
     "plots of the sub-region alone": (
         "few plots each; sub-regions with one plot or none have no interval."
     ),
@@ -97,11 +100,11 @@ NOTES = (
     (
         "The bias of the model alone is no evidence about Qinghai. Two constants of "
         "the twin's sensor (patchiness and shade of sparse vegetation within a pixel, "
-        "`PATCH_COVER` and `PATCH_SHADE`) were set while looking at the shipped "
-        "model's maps; with the plain canopy the same model read 0.26 too high and "
-        "covered 0 %. The missing error source is the model's transfer to a place it "
-        "was not trained for, and no spread of an ensemble holds it: that is why every "
-        "model-only estimate says “not calibrated”."
+        "`patch_cover` and `patch_shade` in `config/twin.toml`) were set while looking "
+        "at the shipped model's maps; with the plain canopy the same model read 0.26 "
+        "too high and covered 0 %. The missing error source is the model's transfer to "
+        "a place it was not trained for, and no spread of an ensemble holds it: that "
+        "is why every model-only estimate says “not calibrated”."
     ),
     (
         "The probability samples do not depend on those constants: plots are read on "

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qhsink.config import Settings, load_indicators, load_targets
+from qhsink.config.reliability import load_interval_rules
 from qhsink.domain.errors import BadInput, Refusal, TableError
 from qhsink.domain.estimate import Estimate, Verdict
 from qhsink.domain.indicator import Indicator
@@ -29,6 +30,7 @@ from qhsink.estimation.field_plots import (
     spell_units,
 )
 from qhsink.estimation.ledger import RegionSums
+from qhsink.estimation.reliability import extrapolates
 from qhsink.estimation.schema import sizes_by_label
 from qhsink.estimation.standing import Evidence, standing
 from qhsink.estimation.survey import StratifiedClusters
@@ -232,6 +234,7 @@ def _estimate(
             expected="at least one degree of freedom",
             remedy="Merge strata by a rule set beforehand, or sample more.",
         )
+    _refuse_extrapolation(assisted, region, settings)
     low, high = student_interval(
         assisted.mean, assisted.se, assisted.df, request.confidence, bounds=(0.0, 1.0)
     )
@@ -291,6 +294,21 @@ def _refuse_few(request: AssistedRequest, region: Region, used: int, lost: int) 
             f"{used} plots on mapped land of {region.id} ({lost} without a map value)",
             expected=f"at least {least} for {request.method}",
             remedy="Sample more; qhsink sample design says how many.",
+        )
+
+
+def _refuse_extrapolation(
+    assisted: AssistedMean, region: Region, settings: Settings
+) -> None:
+    rules = load_interval_rules(settings.project)
+    if assisted.g_range is not None and extrapolates(assisted.g_range, rules):
+        low, high = assisted.g_range
+        raise Refusal(
+            f"regression weights of {low:.2g} to {high:.2g} times the design's in "
+            f"{region.id}",
+            expected=f"above 0 and up to {rules.largest_g:g}: the slope hangs on a few "
+            "plots, as where the map saturates",
+            remedy="Use --method difference, or sample more.",
         )
 
 

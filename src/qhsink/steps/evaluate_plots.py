@@ -13,9 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qhsink.config import project_dir
+from qhsink.config.reliability import load_interval_rules
 from qhsink.estimation.area import Labels, Stratum, estimate_area
 from qhsink.estimation.assisted import assisted_mean, difference_by_domain
 from qhsink.estimation.domains import estimate_by_domain
+from qhsink.estimation.reliability import extrapolates
 from qhsink.estimation.survey import Design, StratifiedClusters, stratified_sample
 from qhsink.estimation.systematic import lattice_sample
 from qhsink.steps.evaluate_map import filled
@@ -35,6 +38,7 @@ from qhsink.twin.campaign import (
 )
 from qhsink.twin.world import MEADOW
 
+REFUSED_SLOPE = "the slope hangs on a few plots"
 CONSERVATIVE = "not calibrated: on the safe side"
 
 
@@ -192,6 +196,7 @@ def assisted_plots(parts: Sequence[Sampled], size: Size) -> Iterator[Result]:
         return
     joined, sizes = _joined_strata(parts)
     design = stratified_sample(joined.size, stratum=joined, sizes=sizes)
+    rules = load_interval_rules(project_dir())
     units = float(sum(p.site.x.size for p in parts))
     name = "all" if size == "all" else f"square-{parts[0].site.square.region}"
     prediction = np.concatenate([p.map for p in parts])
@@ -212,7 +217,9 @@ def assisted_plots(parts: Sequence[Sampled], size: Size) -> Iterator[Result]:
             )
             yield _as(plain, "difference (map)", moved.mean, moved.se_mean, moved.df)
         fit = assisted_mean(design, y, prediction, map_mean=map_mean, slope=True)
-        yield _as(plain, "regression (map)", fit.mean, fit.se, fit.df)
+        row = _as(plain, "regression (map)", fit.mean, fit.se, fit.df)
+        refused = REFUSED_SLOPE if extrapolates(fit.g_range, rules) else ""
+        yield dataclasses.replace(row, refusal=refused)
     if size == "square":
         yield from _meadow(parts[0], name)
 
