@@ -99,12 +99,10 @@ def shares_by_hand(geobox, footprint):
     return found
 
 
-@pytest.mark.parametrize("shape", ["square", "circle"])
-def test_features_are_the_footprints_mean_of_the_maps_own_composite(
-    campaign, chain, shape
-):
+def test_features_are_the_footprints_mean_of_the_maps_own_composite(campaign, chain):
+    """Squares and circles wider than a pixel, some across its edges."""
     target, source, config, settings = chain
-    frame = campaign.head(12).assign(plot_m=900.0, shape=shape)
+    frame = campaign.head(8).assign(plot_m=900.0, shape=["square", "circle"] * 4)
     plots = checked(frame, target)
     rows = extract_features(plots, target, source, config, settings).rows
     grid = config.grid.build()
@@ -137,7 +135,7 @@ def test_features_are_the_footprints_mean_of_the_maps_own_composite(
             np.testing.assert_allclose(
                 found[list(BANDS)].to_numpy(float), sums / weight, atol=2e-5
             )
-    assert compared >= 5
+    assert compared >= 4
 
 
 def test_plots_without_a_clear_view_are_counted_by_reason(campaign, chain):

@@ -26,7 +26,7 @@ def test_the_page_holds_the_commands_that_are_run():
 def test_every_command_of_the_worked_example_runs_and_the_results_agree(tmp_path):
     text = worked_example.page(str(tmp_path))
     assert "0 findings" in text
-    assert "lacking: pixels are simulated" in text
+    assert "lacking: pixels or training data are simulated" in text
     record = json.loads((tmp_path / "carbon.json").read_text(encoding="utf-8"))
     rows = (tmp_path / "stocks.csv").read_text(encoding="utf-8").splitlines()
     area, biomass = (float(row.split(",")[2]) for row in rows[1:])

@@ -118,7 +118,7 @@ def _text(result: AssistedResult) -> str:
     for found in result.estimates:
         lines += _region_lines(found)
     if result.run.provenance == "simulated":
-        lines.append("SIMULATED pixels: no statement about Qinghai.")
+        lines.append("SIMULATED pixels or training data: no statement about Qinghai.")
     return "\n".join(lines)
 
 

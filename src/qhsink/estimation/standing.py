@@ -46,7 +46,7 @@ def _conditions(evidence: Evidence) -> tuple[tuple[str, bool], ...]:
     wanted = evidence.wanted_half_width
     share = evidence.applicable_share
     return (
-        ("pixels are simulated", evidence.provenance == "observed"),
+        ("pixels or training data are simulated", evidence.provenance == "observed"),
         (
             "no inclusion probabilities on record: taken as a simple random sample",
             evidence.probability_sample,
