@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.indicators_forage import forage
 from qhsink.cli.indicators_forest import forest
-from qhsink.cli.indicators_land import forage, grades, wetland
+from qhsink.cli.indicators_land import grades, wetland
 from qhsink.cli.indicators_sink import sink_grade, sink_state
 
 if TYPE_CHECKING:
