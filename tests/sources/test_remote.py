@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +12,9 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from qhsink.cli.sources import sources
 from qhsink.config import ReadConfig, SourceConfig, load_sources
 from qhsink.domain.errors import SourceError, StoreFault
 from qhsink.domain.period import parse_month
@@ -93,6 +96,40 @@ def same(one, other):
 
 def test_pixels_over_http_are_those_on_disk(pin, utm, archive, from_disk):
     assert same(read_window(pin(), utm, archive), from_disk)
+
+
+def test_files_that_gdal_looks_for_beside_a_raster_are_not_there(
+    pin, archive, from_disk
+):
+    """Outside ``bounded_gdal`` GDAL asks for masks, world files and metadata too."""
+    scene = pin()[0]
+    with archive.raster(scene.file("red")) as source:
+        numbers = source.read(1)
+        assert source.files == [source.name]
+    expected = from_disk.reflectance[0, 2]
+    np.testing.assert_array_equal(numbers - 1000.0, expected)
+
+
+def test_a_source_on_a_web_server_is_checked_from_the_command_line(
+    service, project, tmp_path, monkeypatch, project_folder
+):
+    for name in ("monitor.toml", "demo.toml"):
+        shutil.copy(project_folder / "config" / name, project / "config" / name)
+    links = [
+        {"rel": "item", "href": f"./{p.parent.name}/{p.name}"}
+        for p in sorted(service.root.glob("*/*.json"))
+    ]
+    catalogue = {"type": "Catalog", "id": "x", "stac_version": "1.0.0", "links": links}
+    (service.root / "catalog.json").write_text(json.dumps(catalogue))
+    monkeypatch.setenv("QHSINK_HOME", str(project))
+    where = f"{service.url}/data/catalog.json"
+    store = str(tmp_path / "store")
+    box = ["--bbox", "-180", "-90", "180", "90"]
+    done = CliRunner().invoke(sources, ["check", where, "--store", store, *box])
+    assert done.exit_code == 0, done.output
+    host = service.url.removeprefix("http://")
+    assert f"64 x 64 pixels of red from {host}" in done.output
+    assert "this source can be used" in done.output
 
 
 def test_files_are_pinned_by_the_servers_version(pin):

@@ -98,13 +98,13 @@ def _read_lines(scene: Scene, archive: Archive) -> list[str]:
     """Return what a read of one window of the red band showed."""
     from rasterio.windows import Window
 
-    from qhsink.sources.rasters import unread
+    from qhsink.sources.rasters import bounded_gdal, unread
     from qhsink.sources.transfer import TransferFault, host_of, is_remote
 
     file = scene.file("red")
     began = time.perf_counter()
     try:
-        with archive.raster(file) as raster:
+        with bounded_gdal(), archive.raster(file) as raster:
             edge = min(512, raster.width, raster.height)
             corner = (raster.width - edge) // 2, (raster.height - edge) // 2
             numbers = raster.read(1, window=Window(*corner, edge, edge))

@@ -78,10 +78,11 @@ class Archive:
             return
         remote = RemoteFile(file, self.config, self.transfer, self.pool, self.cache)
         remote.begin()
+        name = f"{remote.pages.folder.name}/{Path(urlsplit(file.href).path).name}"
         try:
             with rasterio.open(
-                f"{remote.pages.folder.name}/{Path(urlsplit(file.href).path).name}",
-                opener=Opener(remote),
+                name,
+                opener=Opener(remote, name),
                 driver=remote.driver(),
                 sharing=False,
                 **options,

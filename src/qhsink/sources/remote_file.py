@@ -247,20 +247,29 @@ class RemoteFile:
 
 
 class Opener:
-    """What rasterio asks for the one file it is given."""
+    """What rasterio asks for the one file it is given.
 
-    def __init__(self, remote: RemoteFile) -> None:
-        self._remote = remote
+    Parameters
+    ----------
+    remote : RemoteFile
+    name : str
+        What it is called; GDAL also looks for files beside it, and there are none.
+    """
+
+    def __init__(self, remote: RemoteFile, name: str) -> None:
+        self._remote, self._name = remote, name
 
     def open(self, path: str, mode: str = "rb", **_: Any) -> RemoteFile:
         """Return the file, at its start."""
-        del path, mode
+        del mode
+        if not self.isfile(path):
+            raise FileNotFoundError(path)
         self._remote.seek(0)
         return self._remote
 
     def isfile(self, path: str) -> bool:
-        """Whether ``path`` is a file: it is the only one."""
-        return bool(path)
+        """Whether ``path`` is the file."""
+        return path.endswith(self._name)
 
     def isdir(self, path: str) -> bool:
         """Whether ``path`` is a folder: there is none."""
@@ -278,7 +287,8 @@ class Opener:
 
     def size(self, path: str) -> int:
         """Return the size of the file [bytes]."""
-        del path
+        if not self.isfile(path):
+            raise FileNotFoundError(path)
         return self._remote.size
 
 
