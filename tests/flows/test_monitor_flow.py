@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from prefect.settings import get_current_settings
 
 from flows import monitor as flow_module
 from flows.faults import is_transient
@@ -42,3 +43,8 @@ def test_last_means_the_month_before_in_qinghai(monkeypatch, scheduled, month):
 def test_only_passing_faults_are_tried_again(error, again):
     state = SimpleNamespace(result=lambda **_: error)
     assert is_transient(None, None, state) is again
+
+
+def test_prefects_own_server_is_given_time_to_start_on_a_busy_machine():
+    seconds = get_current_settings().server.ephemeral.startup_timeout_seconds
+    assert seconds >= 120
