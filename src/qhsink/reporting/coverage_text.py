@@ -183,7 +183,7 @@ def _covers(row: dict[str, Any], level: int) -> str:
 
 
 def verdict_lines(verdicts: pd.DataFrame) -> VerdictLines:
-    """Return the shares of wrong and open verdicts by size, mode and distance.
+    """Return shares of wrong and open verdicts on peak cover by size, mode, distance.
 
     ``met``: said to be met by a truth below the target. ``not met``: the other way
     round, a truth at the target included. ``open``: not distinguishable, either side.
@@ -191,7 +191,8 @@ def verdict_lines(verdicts: pd.DataFrame) -> VerdictLines:
     found: VerdictLines = {}
     if verdicts.empty:
         return found
-    part = verdicts.assign(off=verdicts["distance"].abs())
+    peak = verdicts[verdicts["indicator"] == "fvc_peak"]
+    part = peak.assign(off=peak["distance"].abs())
     for size in ("all", "square", "part"):
         modes = part[part["size"] == size]
         cells = {
@@ -280,8 +281,9 @@ def _lies(lies: pd.DataFrame, trial: Trial) -> Iterator[str]:
     yield ""
     yield (
         "What it says: only the forgotten offset is seen by the pipeline itself, which "
-        "leaves the scenes out. Thin cloud and a type missing from training spoil the "
-        "map, and nothing but plots shows it: difference and regression put it right. "
+        "leaves the scenes out. Thin cloud and a type missing from training move the "
+        "map against the first line, and nothing but plots shows it: difference and "
+        "regression put it right. "
         "Plots that are no probability sample, or are read wrongly, spoil what rests "
         "on them, and no interval can know."
     )

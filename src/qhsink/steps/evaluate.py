@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from qhsink.config import load_run_config, project_dir
+from qhsink.config.reliability import load_interval_rules
 from qhsink.domain.errors import BadInput, QhsinkError
 from qhsink.registry import load_model
 from qhsink.reporting.coverage import write_coverage_page
@@ -208,6 +209,7 @@ def _key(order: Order, trial: TrialSpec, seed: int) -> Key:
                 ).model_dump_json()
             ),
             "twin": (project_dir() / "config" / "twin.toml").read_text("utf-8"),
+            "rules": dataclasses.asdict(load_interval_rules(project_dir())),
         },
     )
 
