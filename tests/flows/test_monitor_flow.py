@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
-from prefect.settings import get_current_settings
+from prefect.settings import Settings
 
 from flows import monitor as flow_module
 from flows.faults import is_transient
@@ -46,5 +46,5 @@ def test_only_passing_faults_are_tried_again(error, again):
 
 
 def test_prefects_own_server_is_given_time_to_start_on_a_busy_machine():
-    seconds = get_current_settings().server.ephemeral.startup_timeout_seconds
+    seconds = Settings().server.ephemeral.startup_timeout_seconds
     assert seconds >= 120
