@@ -149,7 +149,11 @@ def bench_jobs(tiles: int) -> tuple[list[TileJob], RunConfig, Settings]:
     """Return the fullest tiles of the demonstration archive, August's median."""
     settings = load_settings()
     settings.store.mkdir(parents=True, exist_ok=True)
-    request = RunRequest(month="2025-08", regions=("qilian",), source="demo")
+    # Vegetation cover alone: what the variants have in common.
+    config = (settings.project / "config" / "demo.toml").as_posix()
+    request = RunRequest(
+        month="2025-08", regions=("qilian",), source="demo", config=config
+    )
     plan = make_plan(set_up(request, settings))
     jobs = [job for job in tile_jobs(plan) if job.kind == "peak"]
     jobs.sort(key=lambda job: -sum(len(wkb) for _, wkb in job.leaves))

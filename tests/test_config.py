@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from qhsink.config import (
+    load_model_targets,
     load_run_config,
     load_settings,
     load_sources,
@@ -31,11 +32,27 @@ def edit(project, name, old, new):
 
 
 @pytest.mark.parametrize(
-    "name", ["monitor.toml", "demo.toml", "landsat.toml", "coarse.toml"]
+    "name",
+    ["monitor.toml", "demo.toml", "demo-targets.toml", "landsat.toml", "coarse.toml"],
 )
 def test_every_run_configuration_shipped_is_complete(project_folder, name):
     config = load_run_config(project_folder / "config" / name)
     assert config.grid.build().pixel_size == config.grid.pixel_size_m
+
+
+def test_every_target_and_the_classifier_may_be_named_under_models(project_folder):
+    targets = [target.id for target in load_model_targets(project_folder).targets]
+    choice = load_run_config(project_folder / "config" / "demo-targets.toml").models
+    assert set(type(choice).model_fields) == {*targets, "ecosystem"}
+    assert all(choice.of(name) for name in (*targets, "ecosystem"))
+    assert choice.of("no_such_target") is None
+
+
+def test_models_of_real_scenes_learnt_from_real_plots(project_folder):
+    """A model of the twin may only be named for the twin's own archive."""
+    for name in ("monitor.toml", "landsat.toml"):
+        choice = load_run_config(project_folder / "config" / name).models
+        assert {k for k, v in choice.model_dump().items() if v} == {"fvc"}
 
 
 def test_the_production_pixel_is_one_that_the_sensors_have(project_folder):
