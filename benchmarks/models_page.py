@@ -54,7 +54,7 @@ class Judged:
     stock_outside: float
     """Share of the mapped total there, 0..1."""
     total_ratio: float
-    """Mapped total over true total of all land, misjudged ecosystems included."""
+    """Mapped total over true total of the target's ecosystems."""
 
 
 def judge(
@@ -83,6 +83,7 @@ def judge(
     found, _ = _predict(model, pixels.take(drawn))
     outside = _outside(model, pixels.take(drawn))
     share = np.isin(mapped, target.ecosystems).mean()
+    true = truth[np.isin(pixels.ecosystem, target.ecosystems)].sum() / len(truth)
     return Judged(
         target=target,
         model=model,
@@ -92,7 +93,7 @@ def judge(
         deciles=bias_by_decile(truth[spoken], mean, held, by=truth[spoken]),
         area_outside=float(outside.mean()),
         stock_outside=float(found[outside].sum() / found.sum()),
-        total_ratio=float(found.mean() * share / truth.mean()),
+        total_ratio=float(found.mean() * share / true),
     )
 
 

@@ -117,3 +117,10 @@ def test_a_class_without_samples_is_refused():
     samples = three_classes()
     with pytest.raises(ModelError, match="every one from 0 to 3"):
         fit_classifier(samples, RECIPE, priors=[0.25] * 4)
+
+
+def test_a_feature_that_is_the_same_everywhere_is_refused_by_name():
+    samples = three_classes()
+    flat = {**samples.reflectance, "nir": np.full(len(samples.target), 0.3)}
+    with pytest.raises(ModelError, match="feature nir of one value alone"):
+        fit_classifier(Samples(flat, samples.target), RECIPE, priors=[1 / 3] * 3)

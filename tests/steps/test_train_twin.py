@@ -167,7 +167,7 @@ def three_kinds_of_land():
     names = np.tile(np.repeat(list(kinds), 40), 10)
     count = len(names)
     red, nir = (np.array([kinds[n][k] for n in names]) for k in (0, 1))
-    layers = {name: np.full(count, 0.1) for name in BANDS}
+    layers = {name: 0.1 + 0.01 * rng.standard_normal(count) for name in BANDS}
     layers |= {"red": red + 0.003 * rng.standard_normal(count), "nir": nir}
     return TwinPixels(
         layers, {}, names, np.zeros(count), np.zeros(count), np.full(count, 101),

@@ -93,7 +93,7 @@ def fit_classifier(
     Raises
     ------
     ModelError
-        When a class has no sample.
+        When a class has no sample, or a feature is the same in all.
 
     References
     ----------
@@ -113,6 +113,12 @@ def fit_classifier(
         )
     features = feature_matrix(samples.reflectance, recipe.features).astype(np.float64)
     center, scale = features.mean(axis=0), features.std(axis=0)
+    if not scale.all():
+        raise ModelError(
+            f"feature {recipe.features[int(np.argmin(scale))]} of one value alone",
+            expected="features that differ between samples",
+            remedy="Leave it out, or bring other samples.",
+        )
     rng = np.random.default_rng((recipe.seed, salt))
     model = MLPClassifier(
         hidden_layer_sizes=recipe.hidden,

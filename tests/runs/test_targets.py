@@ -1,0 +1,234 @@
+"""A run with further targets: ecosystem map, maps, rows of the ledger, totals."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pystac
+import pytest
+import rasterio
+from rio_cogeo.cogeo import cog_validate
+
+from qhsink.config import load_model_targets, load_run_config, load_settings
+from qhsink.domain.errors import BadInput, ConfigError, ModelError
+from qhsink.registry import load_model
+from qhsink.steps.dry_run import foresee
+from qhsink.steps.map_indicators import TARGET_INDICATORS
+from qhsink.steps.monitor import run_monitor
+from qhsink.steps.request import RunRequest, set_up
+from qhsink.steps.target_maps import load_target_models
+
+pytestmark = pytest.mark.xdist_group("runs")
+
+GRASSLAND = "632324"
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory, project_folder):
+    """The demonstration with all its targets, on the coarse archive's pixels."""
+    path = tmp_path_factory.mktemp("config") / "targets.toml"
+    parent = (project_folder / "config" / "demo-targets.toml").as_posix()
+    path.write_text(
+        f'extends = "{parent}"\n[grid]\npixel_size_m = 480.0\n'
+        "tile_px = 128\nblock_px = 128\n[masks]\ndilation_m = 240.0\n"
+    )
+    return path
+
+
+def asked(archive, config, out, **changes):
+    request = RunRequest(
+        month="2025-08",
+        regions=(GRASSLAND,),
+        source=str(archive),
+        config=str(config),
+        out=str(out),
+    )
+    return dataclasses.replace(request, **changes)
+
+
+@pytest.fixture(scope="module")
+def finished(archive, config, tmp_path_factory):
+    """A run of one grassland county with all targets; not to be changed."""
+    folder = tmp_path_factory.mktemp("targets")
+    request = asked(archive, config, folder / "out")
+    return request, folder, run_monitor(request, load_settings(store=folder / "store"))
+
+
+def rows_of(published):
+    return {row.indicator_id: row for row in published.rows}
+
+
+def test_every_target_has_a_total_with_its_interval_and_its_flags(finished):
+    _, _, published = finished
+    for name in ("agb_grass_map", "shrub_cover_map"):
+        estimate = rows_of(published)[name].estimate
+        assert 0 < estimate.low < estimate.value < estimate.high
+        assert estimate.flags == ("not calibrated", "model trained on simulated data")
+        assert estimate.provenance == "simulated"
+        assert 0 <= estimate.outside_share <= 1
+        assert 0 <= estimate.stock_outside_share <= 1
+    assert rows_of(published)["agb_grass_map"].estimate.unit == "t"
+
+
+def test_the_total_of_grass_lies_near_the_simulated_truth(finished, archive):
+    """Near, not within its interval: 480 m pixels, and errors of the ecosystem map."""
+    _, _, published = finished
+    truth = json.loads((archive.parent / "truth" / "truth.json").read_text())
+    known = truth["regions"][GRASSLAND]["agb_grass_t"]
+    found = rows_of(published)["agb_grass_map"].estimate.value
+    assert found == pytest.approx(known, rel=0.35)
+
+
+def test_no_total_is_judged_by_the_target_of_another_definition(finished):
+    _, _, published = finished
+    assert all(
+        row.verdict is None
+        for row in published.rows
+        if row.indicator_id in TARGET_INDICATORS
+    )
+
+
+def test_ledger_rows_of_each_target_add_up_to_the_county(finished):
+    _, _, published = finished
+    ledger = pd.read_parquet(published.out / "ledger.parquet")
+    peak = ledger[ledger["period"] == "2025-peak"]
+    areas = peak.groupby("target")["area_ha"].sum()
+    assert {"fvc", "agb_grass", "canopy_cover", "arbor_area"} <= set(areas.index)
+    np.testing.assert_allclose(areas, areas["fvc"], rtol=1e-9)
+
+
+def test_one_ecosystem_holds_per_pixel_and_targets_do_not_overlap(finished):
+    _, _, published = finished
+    table = load_model_targets(load_settings().project)
+    for path in published.out.glob("maps/2025-peak/ecosystem_x*.tif"):
+        with rasterio.open(path) as file:
+            classes = file.read(1)
+        mapped = np.zeros(classes.shape, int)
+        for target in ("agb_grass", "agb_forest", "shrub_cover"):
+            other = path.with_name(path.name.replace("ecosystem_", f"{target}_"))
+            with rasterio.open(other) as file:
+                known = file.read(1) != file.nodata
+            codes = table.codes_of(table.get(target).ecosystems)
+            assert (known == np.isin(classes, codes)).all()
+            mapped += known
+        assert mapped.max() == 1
+
+
+def test_probabilities_of_the_classes_are_kept_and_sum_to_one(finished):
+    _, _, published = finished
+    path = next(published.out.glob("maps/2025-peak/ecosystem_probability_*.tif"))
+    with rasterio.open(path) as file:
+        stored = file.read().astype(float)
+        known = stored[0] != file.nodata
+        total = (stored * file.scales[0]).sum(axis=0)[known]
+        assert "grassland" in file.descriptions
+    assert np.abs(total - 1).max() < 0.0026 * len(stored)
+
+
+def test_every_map_is_a_cog_whose_item_names_its_model_and_what_it_learnt(finished):
+    _, _, published = finished
+    catalogue = pystac.Catalog.from_file(str(published.out / "catalog.json"))
+    learnt = {}
+    for item in catalogue.get_items(recursive=True):
+        learnt[item.id.split("_2025")[0]] = item.properties["qhsink:model_provenance"]
+        valid, errors, _ = cog_validate(item.assets["map"].get_absolute_href())
+        assert valid, errors
+    assert learnt["fvc"] == "observed"
+    assert learnt["agb_grass"] == learnt["ecosystem"] == "simulated"
+
+
+def test_values_of_a_map_are_in_the_targets_unit_and_range(finished):
+    _, _, published = finished
+    path = next(published.out.glob("maps/2025-peak/agb_grass_x*.tif"))
+    with rasterio.open(path) as file:
+        assert file.units[0] == "g DM m-2"
+        values = file.read(1, masked=True) * file.scales[0]
+    assert 0 <= values.min() < values.max() <= 1500
+    assert 30 < values.mean() < 300
+
+
+def test_page_and_tables_show_targets_and_simulated_models(finished):
+    _, _, published = finished
+    page = (published.out / "report.html").read_text(encoding="utf-8")
+    assert "草地地上生物量总量" in page
+    assert "模型以模拟数据训练" in page
+    assert page.count("以模拟数据训练</span>") >= 6
+    estimates = gpd.read_parquet(published.out / "estimates.parquet")
+    grass = estimates.set_index("indicator").loc["agb_grass_map"]
+    assert 0 <= grass["stock_outside_share"] <= 1
+    record = json.loads((published.out / "run.json").read_text())
+    assert set(record["further_models"]) >= {"ecosystem", "agb_grass", "canopy_cover"}
+
+
+def test_a_second_run_computes_nothing(finished):
+    request, folder, first = finished
+    settings = load_settings(store=folder / "store")
+    assert {e.state for e in foresee(request, settings)} == {"cached"}
+    again = run_monitor(request, settings)
+    assert again.made == 0
+    assert [r.estimate for r in again.rows] == [r.estimate for r in first.rows]
+
+
+def test_targets_are_computed_only_where_they_are_reported(config, tmp_path):
+    plain = tmp_path / "plain.toml"
+    plain.write_text(f'extends = "{config}"\n[indicators]\nreport = ["fvc_peak"]\n')
+    settings = load_settings()
+    assert load_target_models(load_run_config(plain), settings.project) is None
+    every = load_target_models(load_run_config(config), settings.project)
+    assert set(every.models) == {t.target for t in TARGET_INDICATORS.values()}
+
+
+def test_a_model_named_for_one_run_is_mapped_and_reported(
+    archive, config, coarse_config, tmp_path
+):
+    models = load_run_config(config).models
+    named = tuple((t, models.of(t)) for t in ("ecosystem", "agb_grass"))
+    request = asked(archive, coarse_config, tmp_path / "out", models=named)
+    setup = set_up(request, load_settings(store=tmp_path / "store"))
+    assert "agb_grass_map" in setup.config.indicators.report
+    assert set(load_target_models(setup.config, load_settings().project).models) == {
+        "agb_grass"
+    }
+
+
+def test_a_target_without_an_ecosystem_classifier_is_refused_in_a_line(
+    archive, config, coarse_config, tmp_path
+):
+    named = (("agb_grass", load_run_config(config).models.agb_grass),)
+    request = asked(archive, coarse_config, tmp_path / "out", models=named)
+    with pytest.raises(ConfigError, match="and none for ecosystem"):
+        run_monitor(request, load_settings(store=tmp_path / "store"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_of_another_target_is_refused_by_name(
+    archive, config, coarse_config, tmp_path
+):
+    models = load_run_config(config).models
+    wrong = (("ecosystem", models.ecosystem), ("agb_grass", models.shrub_cover))
+    request = asked(archive, coarse_config, tmp_path / "out", models=wrong)
+    with pytest.raises(ModelError, match="gives shrub_cover in 1; expected agb_grass"):
+        run_monitor(request, load_settings(store=tmp_path / "store"))
+
+
+def test_an_unknown_target_is_refused_with_those_known(
+    archive, coarse_config, tmp_path
+):
+    request = asked(
+        archive, coarse_config, tmp_path / "out", models=(("agb", "agb-ffffffff"),)
+    )
+    with pytest.raises(BadInput, match="fvc, ecosystem, canopy_cover"):
+        run_monitor(request, load_settings(store=tmp_path / "store"))
+
+
+def test_every_shipped_model_is_small_and_says_what_it_learnt(config, project_folder):
+    models = load_run_config(config).models.model_dump()
+    for target, model_id in models.items():
+        model = load_model(project_folder / "models", model_id)
+        files = (project_folder / "models" / model_id).iterdir()
+        assert sum(path.stat().st_size for path in files) < 2_000_000
+        assert model.simulated == (target != "fvc")
