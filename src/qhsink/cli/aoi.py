@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.options import POSITIVE
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -44,7 +46,7 @@ repair_option = click.option(
 )
 area_option = click.option(
     "--stated-area-ha",
-    type=click.FloatRange(min=0, min_open=True),
+    type=POSITIVE,
     help="Area that the authority states [ha]; must agree within 1 %.",
 )
 datum_option = click.option(

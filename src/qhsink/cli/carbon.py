@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-FILE = click.Path(dir_okay=False, path_type=Path)
+from qhsink.cli.options import CONFIDENCE, FILE, JSON, for_people
 
 
 @click.command()
@@ -52,12 +52,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     help="Error of the simulation over the half-width, at which it stops.",
 )
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option(
-    "--confidence",
-    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
-    default=0.90,
-    show_default=True,
-)
+@CONFIDENCE
 @click.option(
     "--deduct",
     "deductions",
@@ -66,7 +61,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     help="Apply a deduction schedule of the factors; may be repeated. None by default.",
 )
 @click.option("--simulated", is_flag=True, help="The table is made of simulated data.")
-@click.option("--json", "json_path", type=FILE, help="Write the result here.")
+@JSON
 @click.option("--html", "html_path", type=FILE, help="Write a page here.")
 def carbon(
     stocks: Path,
@@ -92,7 +87,7 @@ def carbon(
         provenance="simulated" if simulated else "observed", **options
     )
     record = carbon_record(carbon_balance(rows, request, load_settings()))
-    if json_path is None or str(json_path) != "-":
+    if for_people(json_path):
         click.echo(_text(record))
     write_json(json_path, record)
     if html_path is not None:

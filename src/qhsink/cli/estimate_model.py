@@ -14,12 +14,10 @@ import click
 
 from qhsink.cli.estimate_model_tables import from_tables, variogram_lines
 from qhsink.cli.estimate_region import REFUSED, run_folder
+from qhsink.cli.options import CONFIDENCE, FILE, JSON, POSITIVE, for_people
 
 if TYPE_CHECKING:
     from qhsink.steps.modelled import ModelledResult, RegionModelled
-
-FILE = click.Path(dir_okay=False, path_type=Path)
-POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
 @click.command("model")
@@ -65,13 +63,8 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
     default="exponential",
     show_default=True,
 )
-@click.option(
-    "--confidence",
-    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
-    default=0.90,
-    show_default=True,
-)
-@click.option("--json", "json_path", type=FILE, help="Write the result here.")
+@CONFIDENCE
+@JSON
 def model(
     *, regions: tuple[str, ...], members: Path | None, json_path: Path | None, **o: Any
 ) -> int:
@@ -101,7 +94,7 @@ def _from_run(regions: tuple[str, ...], json_path: Path | None, o: Any) -> int:
     )
     plots = None if o["residuals"] is None else read_plots(o["residuals"])
     result = modelled_estimates(request, plots, settings)
-    if str(json_path) != "-":
+    if for_people(json_path):
         click.echo(_text(result))
     write_json(json_path, _as_json(request, result))
     for name, why in result.refused.items():

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qhsink.cli.estimate_more import limits, tell
+from qhsink.cli.estimate_rows import limits, tell
+from qhsink.cli.options import for_people
 
 if TYPE_CHECKING:
     from qhsink.domain.variogram import Variogram
@@ -39,9 +40,9 @@ def from_tables(members: Path, json_path: Path | None, o: Any) -> None:
     row |= {"confidence": o["confidence"], "residuals": told}
     write_json(json_path, row)
     tell([row], ("mode", "mean", "se_mean"), json_path)
-    if row.get("flags") and str(json_path) != "-":
+    if row.get("flags") and for_people(json_path):
         click.echo(f"flags: {', '.join(row['flags'])}")
-    if variogram is not None and str(json_path) != "-":
+    if variogram is not None and for_people(json_path):
         click.echo("\n".join(variogram_lines(variogram, origin)))
 
 

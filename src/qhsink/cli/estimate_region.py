@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.options import CONFIDENCE, FILE, JSON, POSITIVE, for_people
+
 if TYPE_CHECKING:
     from qhsink.config import Settings
     from qhsink.steps.assisted import AssistedResult, RegionEstimate
 
-FILE = click.Path(dir_okay=False, path_type=Path)
 REFUSED = 3
 """Exit status when at least one region has no number."""
 
@@ -58,21 +59,16 @@ REFUSED = 3
 @click.option("--strata", type=FILE, help="CSV: stratum,units.")
 @click.option(
     "--plot-m",
-    type=click.FloatRange(min=0, min_open=True),
+    type=POSITIVE,
     help="Diameter of a plot [m]: the map's mean over it, not its centre pixel.",
 )
 @click.option(
     "--half-width",
-    type=click.FloatRange(min=0, min_open=True),
+    type=POSITIVE,
     help="Precision target, in the unit of the indicator.",
 )
-@click.option(
-    "--confidence",
-    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
-    default=0.90,
-    show_default=True,
-)
-@click.option("--json", "json_path", type=FILE, help="Write the estimates here.")
+@CONFIDENCE
+@JSON
 def region(
     sample: Path, strata: Path | None, *, json_path: Path | None, **options: Any
 ) -> int:
@@ -94,7 +90,7 @@ def region(
         None if strata is None else read_csv(strata),
         settings,
     )
-    if json_path is None or str(json_path) != "-":
+    if for_people(json_path):
         click.echo(_text(result))
     write_json(json_path, _as_json(request, result))
     for name, why in result.refused.items():

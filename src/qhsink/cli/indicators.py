@@ -15,19 +15,11 @@ from qhsink.cli.indicators_forage import forage
 from qhsink.cli.indicators_forest import forest
 from qhsink.cli.indicators_land import grades, wetland
 from qhsink.cli.indicators_sink import sink_grade, sink_state
+from qhsink.cli.options import CONFIDENCE, FILE, JSON, for_people
 
 if TYPE_CHECKING:
     from qhsink.domain.estimate import Estimate, Target, Verdict
     from qhsink.steps.cover import CoverResult
-
-FILE = click.Path(dir_okay=False, path_type=Path)
-CONFIDENCE = click.option(
-    "--confidence",
-    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
-    default=0.90,
-    show_default=True,
-)
-JSON = click.option("--json", "json_path", type=FILE, help="Write the result here.")
 
 
 @click.group()
@@ -135,7 +127,7 @@ def cvcg(
     result = composite_cover_from(
         read_csv(plots), read_csv(areas), request, load_settings()
     )
-    if json_path is None or str(json_path) != "-":
+    if for_people(json_path):
         click.echo(_cover_text(result))
     write_json(json_path, _cover_json(result))
 
@@ -238,7 +230,7 @@ def trend(
         read_csv(series), load_settings(), confidence=confidence, target_id=target
     )
     slope = found.trend
-    if json_path is None or str(json_path) != "-":
+    if for_people(json_path):
         click.echo(
             f"slope {slope.slope:+.6g} per year, {100 * confidence:g} % "
             f"{slope.low:+.6g} to {slope.high:+.6g}; {slope.direction}, one-sided p "

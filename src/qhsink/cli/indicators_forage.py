@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qhsink.cli.indicators_land import CONFIDENCE, FILE, JSON, MONTH
+from qhsink.cli.options import CONFIDENCE, FILE, JSON, MONTH, for_people
 
 if TYPE_CHECKING:
     from qhsink.domain.indicator import Measure
@@ -75,7 +75,7 @@ def forage(
         request,
         load_settings(),
     )
-    if str(json_path) != "-":
+    if for_people(json_path):
         rows = (*result.counties, result.whole)
         click.echo("\n".join(_forage_line(row, confidence) for row in rows))
     write_json(json_path, _forage_json(result, confidence))

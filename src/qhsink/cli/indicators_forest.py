@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qhsink.cli.indicators_land import (
-    CONFIDENCE,
-    FILE,
-    JSON,
-    MONTH,
     STRATA,
     estimate_json,
     verdict_lines,
 )
+from qhsink.cli.options import CONFIDENCE, FILE, JSON, MONTH, for_people
 
 if TYPE_CHECKING:
     from qhsink.domain.estimate import Estimate
@@ -79,7 +76,7 @@ def forest(
         definition=definition,
         land=land,
     )
-    if str(json_path) != "-":
+    if for_people(json_path):
         click.echo(_text(result))
     stock = result.stock
     write_json(

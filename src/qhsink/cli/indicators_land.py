@@ -11,20 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.options import CONFIDENCE, FILE, JSON, MONTH, for_people
+
 if TYPE_CHECKING:
     from qhsink.domain.estimate import Estimate, Verdict
     from qhsink.steps.graded_land import GradeArea, GradeResult
     from qhsink.steps.wetland import WetlandResult
 
-FILE = click.Path(dir_okay=False, path_type=Path)
-MONTH = click.option("--month", required=True, metavar="YYYY-MM", help="Of the plots.")
-CONFIDENCE = click.option(
-    "--confidence",
-    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
-    default=0.90,
-    show_default=True,
-)
-JSON = click.option("--json", "json_path", type=FILE, help="Write the result here.")
 STRATA = click.option(
     "--strata", required=True, type=FILE, help="CSV: stratum,units,unit_area_ha."
 )
@@ -73,7 +66,7 @@ def grades(
         GradeRequest(indicator=indicator, **options),
         load_settings(),
     )
-    if str(json_path) != "-":
+    if for_people(json_path):
         click.echo(_grades_text(result))
     write_json(json_path, _grades_json(result))
 
@@ -159,7 +152,7 @@ def wetland(
         provenance="simulated" if simulated else "observed", **options
     )
     result = wetland_from(read_plots(plots), read_csv(strata), request, load_settings())
-    if str(json_path) != "-":
+    if for_people(json_path):
         click.echo(_wetland_text(result))
     write_json(
         json_path,

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-FILE = click.Path(dir_okay=False, path_type=Path)
-JSON = click.option("--json", "json_path", type=FILE, help="Write the result here.")
+from qhsink.cli.options import FILE, JSON, for_people
+
 PROPOSAL = "本项目建议的分级，无官方规定 (a proposal of this project, no official rule)"
 
 
@@ -55,7 +55,7 @@ def sink_grade(
     found = sink_grades(read_csv(units), read_csv(reference), order, load_settings())
     names: dict[int | None, str] = dict(enumerate(NAMES_ZH, start=1))
     names[None] = "不定级"
-    if str(json_path) != "-":
+    if for_people(json_path):
         for row in found:
             chances = " ".join(f"{chance:.2f}" for chance in row.grade.probabilities)
             held = row.same_under_other_weights
@@ -117,7 +117,7 @@ def sink_state(changes: Path, fdr: float, json_path: Path | None) -> None:
     from qhsink.steps.sink_units import sink_states
 
     found = sink_states(read_csv(changes), fdr=fdr)
-    if str(json_path) != "-":
+    if for_people(json_path):
         for row in found:
             click.echo(
                 f"{row.unit}: {row.state}  z {row.z:+.2f}, p {row.p:.3g}, adjusted "

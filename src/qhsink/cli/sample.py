@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.options import FILE, POSITIVE
+
 if TYPE_CHECKING:
     import geopandas as gpd
     import numpy as np
 
     from qhsink.cli.sample_frame import Frame
 
-FILE = click.Path(dir_okay=False, path_type=Path)
 OBJECTIVES = ("total", "overall-accuracy", "class-accuracy")
 
 
@@ -61,7 +62,7 @@ def sample() -> None:
 @click.option("--confidence", type=float, default=0.90, show_default=True)
 @click.option(
     "--unit-m",
-    type=click.FloatRange(min=0, min_open=True),
+    type=POSITIVE,
     default=20.0,
     show_default=True,
     help="Edge of a sample unit in polygons [m].",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-FILE = click.Path(dir_okay=False, path_type=Path)
+from qhsink.cli.options import FILE
 
 
 @click.command()
