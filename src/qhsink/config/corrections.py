@@ -12,6 +12,9 @@ from pydantic import Field
 from qhsink.config.parsing import Section, Share
 from qhsink.domain.errors import ConfigError
 
+FROM_SOURCE = "source"
+"""Value of ``dem`` that means the terrain model of the run's own source."""
+
 
 class TerrainFit(Section):
     """On what terrain light is fitted, and when it is left (methodology B3)."""
@@ -73,7 +76,8 @@ class CorrectionConfig(Section):
     terrain: Literal["none", "scs+c"] = "none"
     """Terrain light: none, or SCS+C."""
     dem: str = ""
-    """Raster of heights [m] or a folder of them, relative to the project folder."""
+    """Raster of heights [m] or a folder of them, relative to the project folder;
+    ``source`` for the terrain model that the run's own source holds."""
     view: Literal["none", "c-factor"] = "none"
     """View angle: none, or the c-factor to nadir."""
     bands: Literal["none", "sentinel-2"] = "none"
@@ -87,6 +91,11 @@ class CorrectionConfig(Section):
     """Landsat's band from Sentinel-2's, by band."""
     lines_source: str = ""
     lines_status: str = ""
+
+    @property
+    def heights_of_source(self) -> bool:
+        """Whether heights are to come from the run's own source."""
+        return self.terrain != "none" and self.dem == FROM_SOURCE
 
     def in_use(self) -> dict[str, Any]:
         """Return what a composite depends on: nothing of a correction that is off."""
@@ -105,7 +114,7 @@ def check_corrections(config: CorrectionConfig, *, where: str) -> None:
     if config.terrain != "none" and not config.dem:
         raise ConfigError(
             f"{where}: [corrections] terrain = {config.terrain!r} without heights",
-            expected="dem = a raster of heights",
+            expected='dem = a raster of heights, or "source"',
             remedy="Name a DEM (Copernicus GLO-30 serves) as `dem` in [corrections].",
         )
     for option, table, rows in (

@@ -1,6 +1,7 @@
 """Heights on a lattice, from the raster file or folder that the configuration names.
 
-Items of a catalogue are read by ``layers``; slopes are computed in ``imagery``.
+Items of a catalogue are read by ``layers``, in the same way; slopes are computed in
+``imagery``.
 """
 
 from __future__ import annotations
@@ -9,16 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-import rasterio.coords
-import rasterio.warp
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
-from rasterio.vrt import WarpedVRT
 
 from qhsink.domain.errors import SourceError
-from qhsink.sources.rasters import bounded_gdal, crs_text
+from qhsink.sources.layer_rasters import values_on
+from qhsink.sources.rasters import bounded_gdal
 
 
 def elevation_files(path: Path) -> tuple[Path, ...]:
@@ -51,48 +49,40 @@ def read_elevation(path: Path, geobox: GeoBox) -> NDArray[np.float32]:
 
     Notes
     -----
-    Bilinear; where pixels of the lattice are larger than the file's, GDAL widens the
-    kernel to their size, so that slopes are those of the lattice.
+    Resampled as the items of a catalogue are: bilinear, or the mean where the lattice
+    is coarser, so that slopes are those of the lattice.
     """
     found: NDArray[np.float32] = np.full(geobox.shape, np.nan, dtype=np.float32)
     files = elevation_files(path)
     if not files:
         raise _unreadable(path, "no GeoTIFF in or below it")
     for file in files:
-        if np.isnan(found).any():
-            np.copyto(found, _read(file, geobox), where=np.isnan(found))
+        if not np.isnan(found).any():
+            break
+        more = _read(file, geobox)
+        if more is not None:
+            np.copyto(found, more, where=np.isnan(found))
     return found
 
 
-def _read(path: Path, geobox: GeoBox) -> NDArray[np.float32]:
-    rows, columns = geobox.shape
+def _read(path: Path, geobox: GeoBox) -> NDArray[np.float32] | None:
     try:
         with bounded_gdal(), rasterio.open(path) as file:
-            edges = rasterio.warp.transform_bounds(
-                crs_text(geobox), file.crs, *geobox.boundingbox.bbox
-            )
-            if rasterio.coords.disjoint_bounds(edges, file.bounds):
-                return np.full((rows, columns), np.nan, dtype=np.float32)
-            with WarpedVRT(
-                file,
-                crs=crs_text(geobox),
-                transform=geobox.affine,
-                width=columns,
-                height=rows,
-                resampling=Resampling.bilinear,
-                src_nodata=file.nodata,
-                nodata=np.nan,
-                dtype="float32",
-            ) as warped:
-                found: NDArray[np.float32] = warped.read(1)
-                return found
+            _check(file, path)
+            return values_on(file, geobox, kind="linear", nodata=file.nodata)
     except (RasterioError, OSError, ValueError) as error:
         raise _unreadable(path, str(error)) from error
+
+
+def _check(file: rasterio.DatasetReader, path: Path) -> None:
+    if file.crs is None or file.count != 1:
+        crs = "with" if file.crs else "without"
+        raise _unreadable(path, f"{file.count} band(s), {crs} a CRS")
 
 
 def _unreadable(path: Path, reason: str) -> SourceError:
     return SourceError(
         f"heights in {path}: {reason}",
-        expected="a raster of heights [m] with a CRS, or a folder of them",
+        expected="a raster of heights [m] with one band and a CRS, or a folder of them",
         remedy="Correct `dem` under [corrections], or set terrain to none.",
     )

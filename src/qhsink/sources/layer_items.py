@@ -7,7 +7,7 @@ nodata is ``[layers]`` of ``config/sources.toml``. Reads no pixel.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,24 @@ class LayerItem:
     """One for each band of the layer; numbers times ``scale`` plus ``offset``."""
     simulated: bool
     """True when the item says ``provenance: simulated``."""
+
+
+def layer_item_to_json(item: LayerItem) -> dict[str, Any]:
+    """Return the item as JSON-able values; ``layer_item_from_json`` reads it back."""
+    return asdict(item) | {"acquired": item.acquired.isoformat()}
+
+
+def layer_item_from_json(table: Mapping[str, Any]) -> LayerItem:
+    """Return the item that ``layer_item_to_json`` wrote."""
+    west, south, east, north = table["bbox"]
+    return LayerItem(
+        **dict(table)
+        | {
+            "acquired": datetime.fromisoformat(table["acquired"]),
+            "bbox": (west, south, east, north),
+            "files": tuple(BandFile(**entry) for entry in table["files"]),
+        }
+    )
 
 
 def pin_layer(

@@ -71,34 +71,55 @@ def read_values(
     SourceError
         When the file is not one band of numbers, or cannot be read whole.
     """
-    out = np.full(geobox.shape, np.nan, dtype=np.float32)
     try:
         with bounded_gdal(), archive.raster(file) as source:
             _check(source, item_id, file)
-            plan = compute_reproject_roi(rio_geobox(source), geobox)
-            if roi_is_empty(plan.roi_src) or roi_is_empty(plan.roi_dst):
-                return None
-            rasterio.warp.reproject(
-                rasterio.band(source, 1),
-                out,
-                src_nodata=file.nodata,
-                dst_nodata=np.nan,
-                dst_crs=crs_text(geobox),
-                dst_transform=geobox.transform,
-                resampling=_HOW[kind, plan.scale >= AVERAGED_FROM],
-                num_threads=1,
-                tolerance=TOLERANCE_PX,
-                # Without, GDAL widens its kernel by a scale that it guesses from the
-                # window: the same ground would differ from tile to tile.
-                XSCALE=1,
-                YSCALE=1,
-            )
+            # A file may mark what is missing by NaN where its product's table has a
+            # number: the file's own mark keeps pixels beside a gap.
+            missing = file.nodata if source.nodata is None else source.nodata
+            found = values_on(source, geobox, kind=kind, nodata=missing)
     except TransferFault as fault:
         raise unread(item_id, file, str(fault)) from fault
     except rasterio.errors.RasterioError as error:
         cause = " ".join(str(error.__cause__ or error).split())
         raise unread(item_id, file, cause) from error
-    return out * np.float32(file.scale) + np.float32(file.offset)
+    if found is None:
+        return None
+    return found * np.float32(file.scale) + np.float32(file.offset)
+
+
+def values_on(
+    source: rasterio.DatasetReader,
+    geobox: GeoBox,
+    *,
+    kind: Literal["linear", "classes"],
+    nodata: float | None,
+) -> NDArray[np.float32] | None:
+    """Return the numbers of an open raster on ``geobox``; None where it is elsewhere.
+
+    Parameters and result are those of ``read_values``; ``nodata`` None where every
+    number is a value.
+    """
+    plan = compute_reproject_roi(rio_geobox(source), geobox)
+    if roi_is_empty(plan.roi_src) or roi_is_empty(plan.roi_dst):
+        return None
+    out = np.full(geobox.shape, np.nan, dtype=np.float32)
+    rasterio.warp.reproject(
+        rasterio.band(source, 1),
+        out,
+        src_nodata=nodata,
+        dst_nodata=np.nan,
+        dst_crs=crs_text(geobox),
+        dst_transform=geobox.transform,
+        resampling=_HOW[kind, plan.scale >= AVERAGED_FROM],
+        num_threads=1,
+        tolerance=TOLERANCE_PX,
+        # Without, GDAL widens its kernel by a scale that it guesses from the
+        # window: the same ground would differ from tile to tile.
+        XSCALE=1,
+        YSCALE=1,
+    )
+    return out
 
 
 def _check(source: rasterio.DatasetReader, item_id: str, file: BandFile) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import lru_cache
+from dataclasses import asdict, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,30 @@ from odc.geo.geobox import GeoBox
 
 from qhsink.config import CompositeConfig, RunConfig, project_dir
 from qhsink.config.corrections import CorrectionConfig
-from qhsink.domain.scene import Scene, scene_to_json
+from qhsink.domain.scene import BandFile, Scene, scene_to_json
 from qhsink.grid import Grid
 from qhsink.imagery.composite import Composite, median_composite, peak_composite
 from qhsink.imagery.masking import MaskRules, Observations, classify_observations
 from qhsink.imagery.second_opinion import SecondOpinion
 from qhsink.registry.opinions import load_opinion
 from qhsink.sources.elevation import elevation_files
+from qhsink.sources.layer_items import LayerItem
+from qhsink.sources.layers import read_elevation
 from qhsink.sources.reading import WindowStack, read_window
 from qhsink.sources.remote import Archive
-from qhsink.steps.correcting import correct_stack, dem_path
+from qhsink.steps.correcting import Heights, correct_stack, dem_path
 from qhsink.steps.rasters import nothing_seen
 from qhsink.store import Key, code_version, make_key
 
 
 def composite_key(
-    scenes: Sequence[Scene], config: RunConfig, *, grid: Grid, tile: str, kind: str
+    scenes: Sequence[Scene],
+    config: RunConfig,
+    *,
+    grid: Grid,
+    tile: str,
+    kind: str,
+    heights: Sequence[LayerItem] = (),
 ) -> Key:
     """Return the content key of a tile's composite, known before it is made."""
     pinned = json.dumps([scene_token(s) for s in scenes], sort_keys=True)
@@ -52,7 +60,7 @@ def composite_key(
             "kind": kind,
             "masks": config.masks.model_dump(mode="json"),
             "composite": config.composite.model_dump(mode="json"),
-            "corrections": corrections_token(config.corrections),
+            "corrections": corrections_token(config.corrections, heights),
         },
         inputs={"scenes": hashlib.sha256(pinned.encode()).hexdigest()},
     )
@@ -64,25 +72,34 @@ def scene_token(scene: Scene) -> dict[str, Any]:
     A file is its checksum where the catalogue gives one, so that an archive may be
     moved; else a local file is its path, size and time, a remote one its address.
     """
-    token = scene_to_json(scene)
-    for entry in token["files"]:
-        path = Path(entry["href"])
-        if entry["checksum"] is not None:
-            del entry["href"]
-        elif path.is_file():
-            stat = path.stat()
-            entry["stat"] = [stat.st_size, stat.st_mtime_ns]
+    return scene_to_json(scene) | {"files": [_pinned_file(f) for f in scene.files]}
+
+
+def _pinned_file(file: BandFile) -> dict[str, Any]:
+    token, path = asdict(file), Path(file.href)
+    if file.checksum is not None:
+        del token["href"]
+    elif path.is_file():
+        stat = path.stat()
+        token["stat"] = [stat.st_size, stat.st_mtime_ns]
     return token
 
 
-def corrections_token(asked: CorrectionConfig) -> dict[str, Any]:
+def corrections_token(
+    asked: CorrectionConfig, heights: Sequence[LayerItem] = ()
+) -> dict[str, Any]:
     """Return what the corrections asked for contribute to a content key.
 
-    Heights are their files' paths, sizes and times; a file that is not there fails
-    when it is read.
+    Heights on disk are their files' paths, sizes and times (a file that is not there
+    fails when it is read), those of a source the pinned items.
     """
     token = asked.in_use()
-    if "terrain" in token:
+    if asked.heights_of_source:
+        token["dem"] = [
+            [item.collection, item.item_id, *map(_pinned_file, item.files)]
+            for item in heights
+        ]
+    elif "terrain" in token:
         token["dem"] = [_file_token(p) for p in elevation_files(dem_path(asked))]
     return token
 
@@ -98,6 +115,7 @@ def make_composite(
     config: RunConfig,
     *,
     kind: str,
+    heights: Sequence[LayerItem] | None = None,
     archive: Archive | None = None,
 ) -> Composite:
     """Return the composite of ``scenes`` on ``geobox``.
@@ -112,6 +130,8 @@ def make_composite(
         Masks, corrections and composite of the run.
     kind : {"month", "peak"}
         Median of the clear dates, or the date at the peak of growth.
+    heights : sequence of LayerItem, optional
+        Pinned terrain model, where the corrections take heights from the source.
     archive : Archive, optional
         How remote files are reached and what was read is kept.
 
@@ -133,7 +153,11 @@ def make_composite(
         rules,
         opinion=_opinion(rules.second_opinion),
     )
-    stack, notes = correct_stack(stack, seen, scenes, geobox, config.corrections)
+    asked = config.corrections
+    ground: Heights | None = None
+    if asked.heights_of_source and heights is not None:
+        ground = partial(read_elevation, heights, archive=archive)
+    stack, notes = correct_stack(stack, seen, scenes, geobox, asked, heights=ground)
     return replace(_choose(stack, seen, config.composite, kind), corrections=notes)
 
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyproj
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from qhsink.config import project_dir
 from qhsink.config.corrections import CorrectionConfig
+from qhsink.domain.errors import SourceError
 from qhsink.domain.scene import BANDS, Scene
 from qhsink.imagery.brdf import Directions, KernelWeights, nadir_factors
 from qhsink.imagery.corrections import (
@@ -42,6 +45,9 @@ from qhsink.sources.reading import WindowStack
 Pair = tuple[float, float]
 """Zenith angle and azimuth [deg]."""
 
+Heights = Callable[[GeoBox], NDArray[np.float32]]
+"""Gives heights on a lattice [m], NaN where there are none."""
+
 Work = Callable[
     [WindowStack, Observations, Mapping[str, Scene], GeoBox, CorrectionConfig],
     Iterator[Correction],
@@ -57,6 +63,7 @@ def correct_stack(
     asked: CorrectionConfig,
     *,
     done: Sequence[Correction] = (),
+    heights: Heights | None = None,
 ) -> tuple[WindowStack, tuple[Correction, ...]]:
     """Return the stack after the corrections asked for, and what became of each day.
 
@@ -74,6 +81,8 @@ def correct_stack(
         What is asked for.
     done : sequence of Correction
         What this reflectance has been through already.
+    heights : callable, optional
+        Gives heights on a lattice; the raster that ``asked.dem`` names when not given.
 
     Raises
     ------
@@ -85,7 +94,7 @@ def correct_stack(
     by_id = {scene.item_id: scene for scene in scenes}
     made: dict[Kind, Work] = {}
     if asked.terrain != "none":
-        made["terrain"] = _terrain
+        made["terrain"] = partial(_terrain, heights or _heights_on_disk(asked))
     if asked.view != "none":
         made["view"] = _view
     if asked.bands != "none":
@@ -100,11 +109,22 @@ def correct_stack(
 
 
 def dem_path(asked: CorrectionConfig) -> Path:
-    """Return where the heights lie."""
+    """Return where heights on disk lie."""
     return project_dir() / asked.dem
 
 
+def _heights_on_disk(asked: CorrectionConfig) -> Heights:
+    if asked.heights_of_source:
+        raise SourceError(
+            'dem = "source" where no terrain model is pinned',
+            expected="a run or a plan, which pins one, or a raster of heights",
+            remedy="Name a raster as `dem` under [corrections], or leave terrain out.",
+        )
+    return partial(read_elevation, dem_path(asked))
+
+
 def _terrain(
+    heights: Heights,
     stack: WindowStack,
     seen: Observations,
     scenes: Mapping[str, Scene],
@@ -112,7 +132,7 @@ def _terrain(
     asked: CorrectionConfig,
 ) -> Iterator[Correction]:
     """Correct each day in place and yield what became of it."""
-    relief = window_relief(dem_path(asked), geobox)
+    relief = window_relief(heights, geobox)
     rules = TerrainRules(**asked.fit.model_dump())
     turn = axis_azimuth(geobox)
     land = seen.clear & ~seen.water
@@ -178,10 +198,9 @@ def _bands(
         yield Correction("bands", day.isoformat(), made=landsat, note=note)
 
 
-def window_relief(path: Path, geobox: GeoBox) -> Relief:
+def window_relief(heights: Heights, geobox: GeoBox) -> Relief:
     """Return the slopes of a window, from heights one pixel beyond its edges."""
-    heights = read_elevation(path, geobox.pad(1))
-    return relief_of(heights, abs(float(geobox.resolution.x)))
+    return relief_of(heights(geobox.pad(1)), abs(float(geobox.resolution.x)))
 
 
 def axis_azimuth(geobox: GeoBox) -> float:

@@ -11,9 +11,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import geopandas as gpd
 import pyproj
@@ -29,18 +28,21 @@ from qhsink.grid import Grid
 from qhsink.regions.database import RegionDatabase, load_database, load_leaves
 from qhsink.regions.overlay import Leaves, cut_by, overlay
 from qhsink.regions.user import read_user_regions
-from qhsink.sources.stac import pin
+from qhsink.sources.layer_items import (
+    LayerItem,
+    layer_item_from_json,
+    layer_item_to_json,
+)
 from qhsink.steps.map_indicators import TARGET_INDICATORS
+from qhsink.steps.plan_sources import heights_over, scenes_over
 from qhsink.steps.request import RunRequest, Setup, set_up
 from qhsink.steps.run_models import learnt_from_simulated
 
 Kind = Literal["month", "peak"]
+_Placed = TypeVar("_Placed", Scene, LayerItem)
 
 MAP_INDICATORS: Mapping[str, Kind] = {"fvc_month": "month", "fvc_peak": "peak"}
 """Indicators that are means of a map, and the composite each is made from."""
-
-_MARGIN_DEG = 0.02
-"""Scenes are searched a little beyond a region, so that no edge pixel is missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class TileJob:
     """Pinned scenes whose footprint meets the tile, in time order."""
     leaves: tuple[tuple[str, bytes], ...]
     """Leaf id and its geometry on the tile (WKB, grid coordinates)."""
+    heights: tuple[LayerItem, ...] = ()
+    """Pinned terrain model under the tile, where a correction asks the source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +79,16 @@ class RunPlan:
     """Item ids left out, with the reason."""
     warned: Mapping[str, str] = field(default_factory=dict)
     """Item ids used in spite of a doubt, with the doubt."""
+    heights: tuple[LayerItem, ...] = ()
+    """Pinned terrain model, by id, where a correction asks the source for it."""
 
     @property
     def simulated(self) -> bool:
-        """Whether any scene is simulated, or what a model of the run learnt from."""
-        return any(scene.simulated for scene in self.scenes) or learnt_from_simulated(
-            self.setup.config, self.setup.settings
+        """Whether a scene or height is simulated, or what a model learnt from."""
+        return (
+            any(scene.simulated for scene in self.scenes)
+            or any(item.simulated for item in self.heights)
+            or learnt_from_simulated(self.setup.config, self.setup.settings)
         )
 
     @property
@@ -115,7 +123,7 @@ class RunPlan:
 
 
 def make_plan(setup: Setup) -> RunPlan:
-    """Resolve regions and pin scenes.
+    """Resolve regions and pin scenes, and heights where a correction asks for them.
 
     Raises
     ------
@@ -127,31 +135,25 @@ def make_plan(setup: Setup) -> RunPlan:
         setup.request.regions, setup.config, grid=grid, settings=setup.settings
     )
     pinned: dict[str, Scene] = {}
+    ground: dict[str, LayerItem] = {}
     regions, faults = [], []
     for region in asked:
         try:
-            found = _pin(setup, _lonlat_bbox(leaves, region.id, grid.crs))
+            found = scenes_over(setup, leaves, region.id, grid)
+            below = heights_over(setup, leaves, region.id, grid)
         except SourceError as error:
             unknown[region.id] = str(error)
             faults.append(error)
             continue
         regions.append(region)
         pinned |= {scene.item_id: scene for scene in found}
+        ground |= {item.item_id: item for item in below}
     if not regions and faults:
         raise faults[0]
     ordered = tuple(sorted(pinned.values(), key=lambda s: (s.acquired, s.item_id)))
     kept = leaves.restricted_to([region.id for region in regions])
-    return RunPlan(setup, grid, tuple(regions), unknown, kept, ordered)
-
-
-def _pin(setup: Setup, bbox: tuple[float, float, float, float]) -> list[Scene]:
-    periods = [setup.month] + ([setup.peak] if setup.peak else [])
-    project = setup.settings.project
-    return [
-        scene
-        for period in periods
-        for scene in pin(setup.source, project=project, bbox=bbox, period=period)
-    ]
+    heights = tuple(ground[name] for name in sorted(ground))
+    return RunPlan(setup, grid, tuple(regions), unknown, kept, ordered, heights=heights)
 
 
 def resolve_regions(
@@ -218,29 +220,6 @@ def _database(settings: Settings) -> RegionDatabase:
     return load_database(_database_path(settings))
 
 
-@cache
-def _to_lonlat(wkt: str) -> pyproj.Transformer:
-    """Return the way from a CRS to longitude and latitude: 60 ms to find, each time."""
-    return pyproj.Transformer.from_crs(wkt, "EPSG:4326", always_xy=True)
-
-
-def _lonlat_bbox(
-    leaves: Leaves, region_id: str, crs: pyproj.CRS
-) -> tuple[float, float, float, float]:
-    chosen = leaves.frame["leaf_id"].isin(leaves.members[region_id])
-    left, bottom, right, top = leaves.frame.loc[chosen].total_bounds
-    to_lonlat = _to_lonlat(crs.to_wkt())
-    west, south, east, north = to_lonlat.transform_bounds(
-        left, bottom, right, top, densify_pts=21
-    )
-    return (
-        west - _MARGIN_DEG,
-        south - _MARGIN_DEG,
-        east + _MARGIN_DEG,
-        north + _MARGIN_DEG,
-    )
-
-
 def tile_jobs(plan: RunPlan) -> Iterator[TileJob]:
     """Yield the jobs of ``plan``: each tile once, however many regions share it."""
     frame = plan.leaves.frame
@@ -251,6 +230,7 @@ def tile_jobs(plan: RunPlan) -> Iterator[TileJob]:
     footprints = {
         kind: _on_grid(plan.scenes_of(kind), plan.grid.crs) for kind in plan.kinds
     }
+    ground = _on_grid(plan.heights, plan.grid.crs)
     for tile in plan.grid.tiles_over(whole):
         bounds = tile.bounds
         pieces = []
@@ -258,18 +238,21 @@ def tile_jobs(plan: RunPlan) -> Iterator[TileJob]:
             part = shapely.intersection(geometries[number], bounds)
             if part.area > 0:
                 pieces.append((names[number], shapely.to_wkb(part)))
+        around = bounds.buffer(2.0 * plan.grid.pixel_size)  # slopes need neighbours
+        below = tuple(i for i, f in ground if f.intersects(around))
         for kind in plan.kinds:
             near = tuple(s for s, f in footprints[kind] if f.intersects(bounds))
-            yield TileJob(tile.col, tile.row, kind, near, tuple(sorted(pieces)))
+            leaves = tuple(sorted(pieces))
+            yield TileJob(tile.col, tile.row, kind, near, leaves, below)
 
 
 def _on_grid(
-    scenes: Iterable[Scene], crs: pyproj.CRS
-) -> list[tuple[Scene, BaseGeometry]]:
+    items: Iterable[_Placed], crs: pyproj.CRS
+) -> list[tuple[_Placed, BaseGeometry]]:
     to_grid = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
     return [
-        (scene, shapely.box(*to_grid.transform_bounds(*scene.bbox, densify_pts=21)))
-        for scene in scenes
+        (item, shapely.box(*to_grid.transform_bounds(*item.bbox, densify_pts=21)))
+        for item in items
     ]
 
 
@@ -287,6 +270,7 @@ def write_plan(plan: RunPlan, folder: Path) -> dict[str, Any]:
         "scenes": [scene_to_json(scene) for scene in plan.scenes],
         "excluded": dict(plan.excluded),
         "warned": dict(plan.warned),
+        "heights": [layer_item_to_json(item) for item in plan.heights],
     }
     text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True)
     (folder / "plan.json").write_text(text, encoding="utf-8")
@@ -312,6 +296,7 @@ def read_plan(folder: Path, settings: Settings) -> RunPlan:
         scenes=tuple(scene_from_json(entry) for entry in content["scenes"]),
         excluded=content["excluded"],
         warned=content["warned"],
+        heights=tuple(layer_item_from_json(entry) for entry in content["heights"]),
     )
 
 
@@ -323,6 +308,7 @@ def plan_token(plan: RunPlan) -> str:
         "leaves": plan.leaves.digest,
         "scenes": [scene_to_json(scene) for scene in plan.scenes],
         "excluded": dict(plan.excluded),
+        "heights": [layer_item_to_json(item) for item in plan.heights],
     }
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -28,6 +28,7 @@ from qhsink.reporting.catalogue import MapFile, map_item, write_catalogue
 from qhsink.reporting.page import write_page
 from qhsink.reporting.record import ReportRow, RunReport, SceneRow
 from qhsink.reporting.tables import estimates_table, write_estimates
+from qhsink.sources.layer_items import layer_item_to_json
 from qhsink.steps.estimates import Ledger, refused_regions
 from qhsink.steps.pictures import region_picture
 from qhsink.steps.plan import RunPlan, plan_token
@@ -279,6 +280,7 @@ def _write_run(
             {**dataclasses.asdict(scene), "acquired": scene.acquired.isoformat()}
             for scene in plan.scenes
         ],
+        "heights": [layer_item_to_json(item) for item in plan.heights],
         "excluded_scenes": dict(plan.excluded),
         "doubtful_scenes": dict(plan.warned),
         "estimates": estimates_table(rows),

@@ -75,7 +75,12 @@ def tile_keys(job: TileJob, config: RunConfig, *, grid: Grid, model: Model) -> T
     """Return the content keys of a job's artifacts."""
     tile = grid.tile(job.col, job.row)
     composite = composite_key(
-        job.scenes, config, grid=grid, tile=tile.name, kind=job.kind
+        job.scenes,
+        config,
+        grid=grid,
+        tile=tile.name,
+        kind=job.kind,
+        heights=job.heights,
     )
     maps = make_key(
         "maps",
@@ -212,6 +217,7 @@ class _TileWork:
             self.tile.geobox,
             self.config,
             kind=self.job.kind,
+            heights=self.job.heights,
             archive=self.archive,
         )
 
