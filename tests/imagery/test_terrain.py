@@ -16,7 +16,6 @@ from qhsink.imagery.terrain import (
     correct_terrain,
     cos_incidence,
     describe_fits,
-    light_correlation,
     relief_of,
 )
 from qhsink.twin.scenes import lights
@@ -237,6 +236,13 @@ def twin_slopes(project_folder):
     )
     clear = np.isin(scl, (2, 4, 5)).reshape(size, size)
     return relief_of(heights, pixel), sun, lit, level, clear
+
+
+def light_correlation(stack, cos_i, where):
+    """corr(L, cos i) of each band: the check of methodology B3."""
+    return [
+        np.corrcoef(band[where].astype(float), cos_i[where])[0, 1] for band in stack
+    ]
 
 
 def test_on_the_twin_light_no_longer_shows_and_the_error_halves(twin_slopes):

@@ -12,7 +12,6 @@ Saerndal et al. (1992) sec. 9.9; McRoberts et al. (2018).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,29 +123,4 @@ def member_change(
         variance_first=member_variance(one) + first.residual_variance,
         variance_second=member_variance(two) + second.residual_variance,
         method="aligned ensemble members",
-    )
-
-
-def aligned_sum(parts: Sequence[MemberTotals]) -> MemberTotals:
-    """Return the sum of several regions' totals, memberwise.
-
-    Residual variances add: regions further apart than the range of the residuals.
-
-    Raises
-    ------
-    Refusal
-        When the parts come from more than one ensemble.
-    """
-    names = {part.ensemble for part in parts}
-    if len(names) != 1 or len({len(part.values) for part in parts}) != 1:
-        raise Refusal(
-            f"a sum over ensembles {', '.join(sorted(names)) or 'none'}",
-            expected="parts mapped by one ensemble",
-            remedy="Map all parts with the same model.",
-        )
-    values = np.sum([part.values for part in parts], axis=0)
-    return MemberTotals(
-        ensemble=parts[0].ensemble,
-        values=tuple(values.tolist()),
-        residual_variance=math.fsum(part.residual_variance for part in parts),
     )

@@ -158,17 +158,3 @@ def hybrid_variance(
         residuals=residual_variance,
         sampling=sampled.variance,
     )
-
-
-def gradient_variance(mean_gradient: ArrayLike, covariance: ArrayLike) -> float:
-    """Return g' S g: parameter variance of a mean for a model with gradients.
-
-    Parameters
-    ----------
-    mean_gradient : array of shape (p,)
-        Mean over pixels or footprints of the prediction's gradient.
-    covariance : array of shape (p, p)
-        Covariance of the parameters, robust to unequal variances.
-    """
-    gradient = np.asarray(mean_gradient, dtype=float)
-    return float(gradient @ np.asarray(covariance, dtype=float) @ gradient)

@@ -273,27 +273,6 @@ def _ndvi(reflectance: NDArray[np.int16]) -> Floats:
     return np.asarray((nir - red) / np.maximum(nir + red, 10.0), np.float32)
 
 
-def light_correlation(
-    reflectance: NDArray[np.int16], cos_i: Floats, where: NDArray[np.bool_]
-) -> tuple[float, ...]:
-    """Return corr(L, cos i) of each band over the pixels ``where``: the check of B3.
-
-    Parameters
-    ----------
-    reflectance : int16 array of shape (6, y, x)
-        Before or after correction.
-    cos_i : float32 array of shape (y, x)
-        From ``cos_incidence``.
-    where : bool array of shape (y, x)
-        Pixels compared; those without data must not be among them.
-    """
-    light = cos_i[where].astype(np.float64)
-    return tuple(
-        float(np.corrcoef(band[where].astype(np.float64), light)[0, 1])
-        for band in reflectance
-    )
-
-
 def describe_fits(fits: Sequence[BandFit]) -> str:
     """Return what became of a day, in one line."""
     if fits[NIR].c is None:

@@ -6,8 +6,7 @@ Pure geometry. What a region means, and where polygons are kept, is elsewhere.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyproj
@@ -127,13 +126,3 @@ def geometry_digest(geometry: BaseGeometry) -> str:
     """Return the SHA-256 of the polygon, its vertices rounded to a millimetre."""
     rounded = shapely.transform(geometry, lambda xy: np.round(xy, 3) + 0.0)
     return hashlib.sha256(shapely.to_wkb(shapely.normalize(rounded))).hexdigest()
-
-
-def with_areas(shapes: Sequence[RegionShape]) -> list[RegionShape]:
-    """Return the shapes with ``area_ha`` taken from their own polygons."""
-    return [
-        RegionShape(
-            replace(shape.region, area_ha=area_ha(shape.geometry)), shape.geometry
-        )
-        for shape in shapes
-    ]

@@ -29,9 +29,6 @@ KINDS = {
     ".gpkg": "GeoPackage",
 }
 
-WGS84_BY_SPECIFICATION = (".kml", ".geojson", ".json")
-"""RFC 7946 and OGC KML 2.2 allow WGS84 only; a GeoJSON ``crs`` member is honoured."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VectorFile:

@@ -14,12 +14,10 @@ from typing import Literal
 
 import numpy as np
 
-from qhsink.accounting.approach1 import VALID_UP_TO
 from qhsink.accounting.deductions import Deduction, deduct
 from qhsink.accounting.pools import CO2_PER_CARBON, warnings_on_scope
-from qhsink.accounting.recipe import Recipe, balance_of, sources_of_error
+from qhsink.accounting.recipe import balance_of
 from qhsink.accounting.routes import RouteGap, compare_routes
-from qhsink.accounting.sanity import outside_bands
 from qhsink.accounting.stocks import Holding, Route, read_stocks, recipe_of
 from qhsink.config import (
     Settings,
@@ -28,26 +26,25 @@ from qhsink.config import (
     load_factor_choices,
     load_factors,
 )
-from qhsink.domain.carbon import POOLS, Factor, FactorChoice, FactorTable, Uncertain
+from qhsink.domain.carbon import POOLS, Factor, FactorChoice, FactorTable
 from qhsink.domain.errors import BadInput, TableError
 from qhsink.domain.estimate import Provenance
-from qhsink.domain.quantity import Quantity, quantity
+from qhsink.domain.quantity import quantity
 from qhsink.estimation.draws import draw_members
 from qhsink.estimation.propagate import (
     MIN_BATCHES,
     Contribution,
-    Model,
     Propagated,
     contributions,
     first_order_se,
     monte_carlo,
     rowwise,
 )
+from qhsink.steps.carbon_chain import Chain
+from qhsink.steps.carbon_doubts import band_warnings, error_warnings
 
 SHARE_DRAWS = 2048
 """Draws of each base sample behind the variance shares, at most."""
-
-Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,29 +138,6 @@ class CarbonResult:
         return self.carbon * CO2_PER_CARBON.value
 
 
-@dataclass(frozen=True, slots=True)
-class _Chain:
-    """Recipes with their factors and sources of error."""
-
-    recipes: tuple[Recipe, ...]
-    factors: FactorTable
-
-    @property
-    def sources(self) -> tuple[Uncertain, ...]:
-        return sources_of_error(self.recipes, self.factors)
-
-    def carbon(self, draw: Mapping[str, float]) -> float:
-        return balance_of(self.recipes, self.factors, draw=draw).carbon.value
-
-    def rows(self, draw: Mapping[str, float]) -> list[float]:
-        balance = balance_of(self.recipes, self.factors, draw=draw)
-        return [row.mass.value for row in balance.rows]
-
-    @property
-    def model(self) -> Model:
-        return rowwise(self.carbon)
-
-
 def carbon_balance(
     rows: Sequence[Mapping[str, str]], request: CarbonRequest, settings: Settings
 ) -> CarbonResult:
@@ -195,7 +169,7 @@ def carbon_balance(
         recipe_of(h, chosen[h.ecosystem], route=_route(h, request), soil=request.soil)
         for h in holdings
     )
-    chain = _Chain(recipes, factors)
+    chain = Chain(recipes, factors)
     balance = balance_of(recipes, factors)
     propagated, spread = _propagate(chain, request)
     return CarbonResult(
@@ -223,10 +197,16 @@ def carbon_balance(
         left_out=balance.left_out,
         warnings=(
             *warnings_on_scope(balance),
-            *_band_warnings(chain, holdings, chosen, request, settings),
-            *_error_warnings(chain),
+            *band_warnings(
+                chain,
+                holdings,
+                chosen,
+                region=request.region,
+                bands=load_bands(settings.project, file=request.factors),
+            ),
+            *error_warnings(chain),
         ),
-        factors=_used(recipes, factors),
+        factors=chain.factors_used,
     )
 
 
@@ -247,7 +227,7 @@ def _route(holding: Holding, request: CarbonRequest) -> Route:
 
 
 def _propagate(
-    chain: _Chain, request: CarbonRequest
+    chain: Chain, request: CarbonRequest
 ) -> tuple[Propagated, list[tuple[float, float, float]]]:
     """Return the sum's distribution, and SE and limits of every row [t C]."""
     seen: list[list[float]] = []
@@ -287,7 +267,7 @@ def _routes(
         if len(holding.routes) < 2 or choice.volume_line is None:
             continue
         one, other = (
-            _Chain((recipe_of(holding, choice, route=route, soil=False),), factors)
+            Chain((recipe_of(holding, choice, route=route, soil=False),), factors)
             for route in holding.routes
         )
         sources = {u.name: u for u in (*one.sources, *other.sources)}
@@ -322,67 +302,3 @@ def _deductions(
         deduct(dioxide, half, confidence=request.confidence, schedule=known[name])
         for name in request.deductions
     )
-
-
-def _band_warnings(
-    chain: _Chain,
-    holdings: Sequence[Holding],
-    chosen: Mapping[str, FactorChoice],
-    request: CarbonRequest,
-    settings: Settings,
-) -> tuple[str, ...]:
-    bands = load_bands(settings.project, file=request.factors)
-    amounts: list[tuple[str, str, Quantity]] = []
-    for holding in holdings:
-        group = chosen[holding.ecosystem].group
-        if "biomass" in holding.entries:
-            density = holding.entries["biomass"].amount
-            amounts.append((f"{group}_above_density", holding.ecosystem, density))
-    totals: dict[str, float] = {}
-    for row in balance_of(chain.recipes, chain.factors).rows:
-        group = chosen[row.ecosystem].group
-        soil = row.pools == {"soil"}
-        name = {
-            ("tree", False): "tree_carbon",
-            ("grass", False): "grass_biomass_carbon",
-            ("grass", True): "grass_soil_carbon",
-        }.get((group, soil))
-        if name is not None:
-            totals[name] = totals.get(name, 0.0) + row.mass.value
-    amounts += [(n, "the sum", quantity(v, "t C")) for n, v in totals.items()]
-    return tuple(
-        f"{what}: {text}"
-        for name, what, amount in amounts
-        for text in outside_bands(name, amount, region=request.region, bands=bands)
-    )
-
-
-def _error_warnings(chain: _Chain) -> tuple[str, ...]:
-    assumed = [
-        factor.id
-        for factor in _used(chain.recipes, chain.factors)
-        if factor.se_source.startswith("assumed")
-    ]
-    wide = [
-        f"{source.name} ({width:.0f} %)"
-        for source in chain.sources
-        if (width := 100.0 * Z_95 * source.se / abs(source.value)) > VALID_UP_TO
-    ]
-    warnings = []
-    if assumed:
-        warnings.append(f"standard errors assumed, not measured: {', '.join(assumed)}")
-    if wide:
-        warnings.append(
-            f"95 % half-width above the {VALID_UP_TO:.0f} % that Approach 1 holds "
-            f"for: {', '.join(wide)}"
-        )
-    return tuple(warnings)
-
-
-def _used(recipes: Sequence[Recipe], factors: FactorTable) -> tuple[Factor, ...]:
-    found = {
-        name: factors.get(name, ecosystem=recipe.ecosystem)
-        for recipe in recipes
-        for name in recipe.factor_names
-    }
-    return tuple(found.values())

@@ -26,9 +26,9 @@ from qhsink.indicators.grassland import (
     forage_yield,
     overstocking,
 )
-from qhsink.steps.cover import KEYS, official_areas, same_parts
+from qhsink.steps.cover_tables import KEYS, PLOTS, official_areas, same_parts
 
-PLOTS, HERDS = "the plot table", "the stocking table"
+HERDS = "the stocking table"
 DENSITY = "t d.m. ha-1"
 WHOLE = "合计"
 """Name of the row of all counties together."""
