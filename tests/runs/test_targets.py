@@ -67,7 +67,11 @@ def test_every_target_has_a_total_with_its_interval_and_its_flags(finished):
     for name in ("agb_grass_map", "shrub_cover_map"):
         estimate = rows_of(published)[name].estimate
         assert 0 < estimate.low < estimate.value < estimate.high
-        assert estimate.flags == ("not calibrated", "model trained on simulated data")
+        assert estimate.flags == (
+            "not calibrated",
+            "ecosystem error left out",
+            "model trained on simulated data",
+        )
         assert estimate.provenance == "simulated"
         assert 0 <= estimate.outside_share <= 1
         assert 0 <= estimate.stock_outside_share <= 1

@@ -128,6 +128,9 @@ _FLAGS = {
     "map differs from plots": Words(
         "地图与样地存在系统偏差，本值未校正", "map and plots differ; not corrected here"
     ),
+    "ecosystem error left out": Words(
+        "未计生态系统图误差", "errors of the ecosystem map are not in the interval"
+    ),
     "model trained on simulated data": Words(
         "模型以模拟数据训练", "model trained on simulated data"
     ),

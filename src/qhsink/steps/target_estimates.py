@@ -32,6 +32,8 @@ from qhsink.store import Store
 
 MODEL_ONLY = "not calibrated"
 """Flag of an interval that holds the model's parameter error and nothing else."""
+MAP_OF_CLASSES = "ecosystem error left out"
+"""Flag of a number over pixels of an ecosystem, taken as if the map were right."""
 LEARNT_SIMULATED = "model trained on simulated data"
 """Flag of a number whose model never saw a real plot."""
 
@@ -139,7 +141,7 @@ def target_estimate(
         area_ha=sums.dry_ha,
         valid_share=sums.valid_share,
         provenance="simulated" if plan.simulated or learnt else "observed",
-        flags=(MODEL_ONLY, *learnt),
+        flags=(MODEL_ONLY, MAP_OF_CLASSES, *learnt),
         outside_share=sums.outside_share,
         stock_outside_share=sums.stock_outside_share,
     )
