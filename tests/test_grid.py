@@ -16,7 +16,14 @@ from shapely import wkt
 from shapely.geometry import Point, box
 
 from qhsink.domain.errors import GridError
-from qhsink.grid import Grid, areal_distortion, coverage, named_crs, qinghai_albers
+from qhsink.grid import (
+    Grid,
+    areal_distortion,
+    coverage,
+    crs_wkt,
+    named_crs,
+    qinghai_albers,
+)
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +153,8 @@ def authalic_cell(south, north):
 
     b2 = a * a * (1 - e * e)
     return math.radians(1.0) * b2 / 2 * (q(north) - q(south))
+
+
+def test_a_lattice_without_a_crs_is_refused():
+    with pytest.raises(GridError, match="without a CRS"):
+        crs_wkt(GeoBox((1, 1), Affine.identity(), None))

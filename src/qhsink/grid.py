@@ -218,3 +218,20 @@ def coverage(
     inside = fraction > 0.0
     order = np.argsort(index[inside], kind="stable")
     return index[inside][order], fraction[inside][order]
+
+
+def crs_wkt(geobox: GeoBox) -> str:
+    """Return the CRS of a lattice as WKT.
+
+    Raises
+    ------
+    GridError
+        When it has none.
+    """
+    if geobox.crs is None:
+        raise GridError(
+            "a lattice without a CRS",
+            expected="a window of the analysis grid",
+            remedy="Take the window from Grid.tile.",
+        )
+    return str(geobox.crs.to_wkt())

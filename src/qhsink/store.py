@@ -91,6 +91,11 @@ def code_version(*modules: str) -> str:
 
     A key that holds it changes when that code does, so that results of two versions
     of an algorithm are never mixed.
+
+    Raises
+    ------
+    StoreFault
+        When a module is not there.
     """
     digest = hashlib.sha256()
     for name in sorted(modules):

@@ -104,6 +104,11 @@ def below_ground(above: Stock, root_shoot: Quantity) -> Stock:
 def root_shoot_cairns(above: Quantity) -> Quantity:
     """Return R = exp(-1.085 + 0.9256 ln b) / b for b in t d.m. ha-1.
 
+    Raises
+    ------
+    BadInput
+        When the density is not positive.
+
     References
     ----------
     CDM AR-TOOL14 version 04.2, default root:shoot ratio (after Cairns et al. 1997);
@@ -166,7 +171,13 @@ def biomass_from_volume_line(
 
 
 def over_area(density: Stock, area: Quantity) -> Stock:
-    """Return the stock of a density over an area: t, from t ha-1 and ha."""
+    """Return the stock of a density over an area: t, from t ha-1 and ha.
+
+    Raises
+    ------
+    BadInput
+        When the stock is no density.
+    """
     area.number("ha")
     if density.mass.unit.powers[4] != -1:
         raise BadInput(

@@ -121,6 +121,11 @@ def project_dir() -> Path:
 
     Looked for in ``QHSINK_HOME``, the working directory and its parents, and the
     clone that this code runs from.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such folder.
     """
     here = Path(__file__).resolve()
     named = os.environ.get("QHSINK_HOME")

@@ -28,7 +28,13 @@ LEAST_PER_STRATUM = 2
 
 
 def binomial_spread(share: ArrayLike) -> Floats:
-    """Return the standard deviation of a yes-or-no variable: sqrt(p (1 - p))."""
+    """Return the standard deviation of a yes-or-no variable: sqrt(p (1 - p)).
+
+    Raises
+    ------
+    TableError
+        When a share lies outside 0 to 1.
+    """
     values = np.asarray(share, dtype=float)
     if np.any((values < 0.0) | (values > 1.0)):
         raise TableError(
@@ -52,6 +58,11 @@ def allocation_shares(
         Stratum sizes, in any unit.
     spread : array of shape (strata,), optional
         Anticipated standard deviations; ``neyman`` needs them.
+
+    Raises
+    ------
+    TableError
+        When ``neyman`` has no positive spread.
     """
     sizes = np.asarray(weight, dtype=float)
     if kind == "equal":
@@ -88,6 +99,11 @@ def size_for_standard_error(
         Standard error wanted of the stratified mean, unit of y.
     population : float, optional
         Units in the population, for the finite population correction.
+
+    Raises
+    ------
+    TableError
+        When the standard error wanted is not positive.
 
     Notes
     -----
@@ -161,6 +177,11 @@ def sizes_for_users_accuracy(
 
     n = 1 + z^2 U (1 - U) / E^2: the variance U (1 - U) / (n - 1) of Olofsson et al.
     (2014) eq. 6 solved for n; at least 2.
+
+    Raises
+    ------
+    TableError
+        When the half-width is not positive or an accuracy is no share.
     """
     quantile = critical_value(confidence, kind="normal") or math.nan
     if not half_width > 0.0:

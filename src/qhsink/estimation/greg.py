@@ -204,6 +204,11 @@ def separate_ratio_calibration(
 
     Cochran (1977) sec. 6.10. Biased where strata hold few units; prefer the combined
     estimator below some 20 units a stratum (Cochran, sec. 6.12).
+
+    Raises
+    ------
+    TableError
+        When the denominator of a stratum sums to zero.
     """
     known = np.asarray(totals, dtype=float)
     estimated = np.bincount(code, weights=design.weight * x, minlength=len(known))

@@ -51,6 +51,11 @@ def member_variance(members: ArrayLike) -> float:
 
     Members are refits on spatial-block bootstrap samples, so their spread is the
     parameter error (methodology D5). At least 2.
+
+    Raises
+    ------
+    TableError
+        When there are fewer than 2 members.
     """
     values = np.asarray(members, dtype=float)
     if values.ndim != 1 or len(values) < 2:
@@ -108,6 +113,11 @@ def cluster_mean(totals: ArrayLike, sizes: ArrayLike) -> Moments:
         Sum of predictions by cluster (GEDI track).
     sizes : array of shape (m,)
         Footprints by cluster.
+
+    Raises
+    ------
+    TableError
+        When there are fewer than 2 clusters, or no footprint.
 
     Notes
     -----

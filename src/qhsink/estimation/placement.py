@@ -124,6 +124,11 @@ def draw_systematic(
     Every k-th cell along both axes from a random start, k the largest spacing that
     gives at least ``count`` on average; each cell is included with probability
     1 / k^2. How many fall inside is random.
+
+    Raises
+    ------
+    TableError
+        When there are fewer cells than units asked for.
     """
     available = cells_in(polygon, cell_m)
     if count > available:
@@ -147,7 +152,13 @@ def draw_systematic(
 def draw_ranks(
     available: int, count: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Return ``count`` of the ranks 0 .. available-1, ascending, equally likely."""
+    """Return ``count`` of the ranks 0 .. available-1, ascending, equally likely.
+
+    Raises
+    ------
+    TableError
+        When there are fewer cells than units asked for.
+    """
     if count > available:
         raise _too_few(count, available)
     return np.sort(rng.choice(available, size=count, replace=False)).astype(np.int64)

@@ -266,7 +266,13 @@ def check_sum(request: TotalRequest, sample: Sample) -> None:
 
 
 def population_units(request: TotalRequest, sample: Sample) -> float:
-    """Return the number of units in the population."""
+    """Return the number of units in the population.
+
+    Raises
+    ------
+    TableError
+        When neither the request nor strata nor weights tell it.
+    """
     if sample.sizes is not None and request.method != "cluster":
         return float(sample.sizes.sum())
     if request.population is not None:

@@ -106,7 +106,13 @@ def _by_domain_means(
 def difference(
     request: TotalRequest, tables: TotalTables, sample: Sample
 ) -> tuple[TotalEstimate, ...]:
-    """Return rows of the difference estimator."""
+    """Return rows of the difference estimator.
+
+    Raises
+    ------
+    TableError
+        When there is not one auxiliary, or domains without means of their own.
+    """
     design = base_design(request, sample)
     known = sample_auxiliaries(request, tables)
     if len(known.names) != 1:
@@ -137,7 +143,13 @@ def difference(
 def ratio(
     request: TotalRequest, tables: TotalTables, sample: Sample
 ) -> tuple[TotalEstimate, ...]:
-    """Return rows of a ratio, or of a total by the ratio estimator."""
+    """Return rows of a ratio, or of a total by the ratio estimator.
+
+    Raises
+    ------
+    TableError
+        When the denominator is not one column.
+    """
     design = base_design(request, sample)
     name = request.ratio_of or (request.aux[0] if len(request.aux) == 1 else None)
     if name is None or request.aux not in ((), (name,)):

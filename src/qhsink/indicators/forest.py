@@ -218,6 +218,11 @@ def growing_stock(arbor_area_ha: Measure, volume_m3_ha: Measure) -> Measure:
     -------
     Measure
         Standard error exact for independent factors (Goodman 1960).
+
+    Raises
+    ------
+    BadInput
+        When area or volume is in another unit.
     """
     units = (arbor_area_ha.unit, volume_m3_ha.unit)
     if units != ("ha", "m3 ha-1"):

@@ -166,7 +166,13 @@ def load_leaves(path: Path, crs: pyproj.CRS) -> Leaves:
 
 
 def read_shapes(path: Path) -> list[RegionShape]:
-    """Return the rows of the layer ``regions`` of ``path``, in file order."""
+    """Return the rows of the layer ``regions`` of ``path``, in file order.
+
+    Raises
+    ------
+    RegionError
+        When the file, its layer or a column is not there.
+    """
     frame = _layer(path, "regions")
     missing = [name for name in COLUMNS if name not in frame.columns]
     if missing:
@@ -232,6 +238,11 @@ def turn_to_write(folder: Path) -> Iterator[None]:
 
     The lock is on the folder itself (``flock``), so that nothing is left behind, and
     the system releases it if the process is killed.
+
+    Raises
+    ------
+    StoreFault
+        When the folder cannot be opened.
     """
     try:
         handle = os.open(folder, os.O_RDONLY)
@@ -247,7 +258,13 @@ def turn_to_write(folder: Path) -> Iterator[None]:
 def write_database(
     path: Path, shapes: Sequence[RegionShape], leaves: Leaves | None = None
 ) -> None:
-    """Write ``path`` aside and rename it into place: complete or as it was."""
+    """Write ``path`` aside and rename it into place: complete or as it was.
+
+    Raises
+    ------
+    StoreFault
+        When the file cannot be written.
+    """
     aside = path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         with _fixed_date():

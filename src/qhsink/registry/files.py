@@ -71,7 +71,13 @@ def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 def read_arrays(
     folder: Path, name: str, dtype: type[np.floating[Any]] = np.float32
 ) -> dict[str, NDArray[Any]]:
-    """Return the arrays, sizes and types checked before any is unpacked."""
+    """Return the arrays, sizes and types checked before any is unpacked.
+
+    Raises
+    ------
+    ModelError
+        When the file is damaged, too large, or not finite numbers of ``dtype``.
+    """
     content = io.BytesIO(read_bounded(folder / name))
     try:
         with zipfile.ZipFile(content) as archive:
@@ -90,7 +96,13 @@ def read_arrays(
 
 
 def read_bounded(path: Path) -> bytes:
-    """Return the bytes of a model's file, its size checked first."""
+    """Return the bytes of a model's file, its size checked first.
+
+    Raises
+    ------
+    ModelError
+        When the file cannot be read or is too large.
+    """
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:

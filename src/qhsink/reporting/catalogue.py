@@ -23,7 +23,7 @@ from shapely.geometry import Polygon, shape
 from shapely.geometry.polygon import orient
 
 from qhsink.domain.estimate import Provenance
-from qhsink.reporting.cog import crs_wkt
+from qhsink.grid import crs_wkt
 
 _EDGE_POINTS = 9
 """Points along an edge of a footprint: parallels curve on the grid."""

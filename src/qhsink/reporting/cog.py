@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.crs import CRS
 
 from qhsink.domain.errors import StoreFault
+from qhsink.grid import crs_wkt
 
 
 def write_cog(  # noqa: PLR0913 - one argument per thing that a file states
@@ -99,17 +100,6 @@ def overview_rule(dtype: np.dtype[Any], scales: Sequence[float]) -> str:
     """Return how overviews are made: ``AVERAGE`` if all bands are continuous."""
     continuous = np.issubdtype(dtype, np.floating) or all(s != 1.0 for s in scales)
     return "AVERAGE" if continuous else "NEAREST"
-
-
-def crs_wkt(geobox: GeoBox) -> str:
-    """Return the CRS of ``geobox`` as WKT; StoreFault when it has none."""
-    if geobox.crs is None:
-        raise StoreFault(
-            "a map without a coordinate reference system",
-            expected="a geobox of the analysis grid",
-            remedy="This is a defect: please report it.",
-        )
-    return str(geobox.crs.to_wkt())
 
 
 def _check(

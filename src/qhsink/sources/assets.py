@@ -47,7 +47,13 @@ LEAVE_OUT = "To leave the item out, name it under `exclude` of its source."
 
 
 def pick_assets(doc: Mapping[str, Any], family: Family) -> dict[str, Mapping[str, Any]]:
-    """Return the asset of each band; its stated band name must be the right one."""
+    """Return the asset of each band; its stated band name must be the right one.
+
+    Raises
+    ------
+    SourceError
+        When a band has no asset, or one that states another band.
+    """
     given = doc.get("assets", {})
     chosen = {}
     for band, (keys, names) in _ASSETS[family].items():

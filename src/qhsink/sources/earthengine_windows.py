@@ -9,7 +9,7 @@ import pyproj
 from odc.geo.geobox import GeoBox
 
 from qhsink.domain.errors import SourceError
-from qhsink.sources.rasters import crs_text
+from qhsink.grid import crs_wkt
 
 MAX_BYTES = 50_331_648
 """Largest answer before compression [bytes]: 48 MiB, 400 beyond."""
@@ -84,7 +84,7 @@ def pixel_grid(geobox: GeoBox, part: Part) -> dict[str, Any]:
     code.
     """
     crop = geobox[part]
-    there, crs = crop.transform, pyproj.CRS.from_wkt(crs_text(geobox))
+    there, crs = crop.transform, pyproj.CRS.from_wkt(crs_wkt(geobox))
     rows, cols = crop.shape
     return {
         "dimensions": {"width": cols, "height": rows},

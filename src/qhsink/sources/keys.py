@@ -93,7 +93,13 @@ class Keys:
 
 
 def bearer(source: SourceConfig) -> dict[str, str]:
-    """Return the header with the token from the environment, none where not asked."""
+    """Return the header with the token from the environment, none where not asked.
+
+    Raises
+    ------
+    SourceError
+        When the environment holds no token.
+    """
     if not source.bearer_env:
         return {}
     token = os.environ.get(source.bearer_env, "").strip()

@@ -20,7 +20,8 @@ from rasterio.enums import Resampling
 
 from qhsink.domain.errors import SourceError
 from qhsink.domain.scene import BandFile
-from qhsink.sources.rasters import AVERAGED_FROM, bounded_gdal, crs_text, unread
+from qhsink.grid import crs_wkt
+from qhsink.sources.rasters import AVERAGED_FROM, bounded_gdal, unread
 from qhsink.sources.remote import Archive
 from qhsink.sources.transfer import TransferFault
 
@@ -109,7 +110,7 @@ def values_on(
         out,
         src_nodata=nodata,
         dst_nodata=np.nan,
-        dst_crs=crs_text(geobox),
+        dst_crs=crs_wkt(geobox),
         dst_transform=geobox.transform,
         resampling=_HOW[kind, plan.scale >= AVERAGED_FROM],
         num_threads=1,

@@ -22,6 +22,7 @@ from rasterio.enums import Resampling
 
 from qhsink.domain.errors import SourceError
 from qhsink.domain.scene import BandFile, Scene
+from qhsink.grid import crs_wkt
 from qhsink.imagery.kernels import gather
 from qhsink.sources.remote import Archive, plain_archive
 from qhsink.sources.transfer import TransferFault, host_of, is_remote
@@ -49,17 +50,6 @@ def bounded_gdal() -> Iterator[None]:
         GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR",
     ):
         yield
-
-
-def crs_text(geobox: GeoBox) -> str:
-    """Return the lattice's CRS as WKT."""
-    if geobox.crs is None:
-        raise SourceError(
-            "a window without a CRS",
-            expected="a lattice of the analysis grid",
-            remedy="Take the window from Grid.tile.",
-        )
-    return str(geobox.crs.to_wkt())
 
 
 def read_numbers(
@@ -191,7 +181,7 @@ def _warp(
         part,
         src_nodata=file.nodata,
         dst_nodata=file.nodata,
-        dst_crs=crs_text(geobox),
+        dst_crs=crs_wkt(geobox),
         dst_transform=geobox[plan.roi_dst].transform,
         resampling=how,
         num_threads=1,

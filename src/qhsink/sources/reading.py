@@ -19,6 +19,7 @@ from odc.geo.geobox import GeoBox
 
 from qhsink.domain.errors import SourceError
 from qhsink.domain.scene import BANDS, BandFile, MaskKind, Scene
+from qhsink.grid import crs_wkt
 from qhsink.imagery.kernels import rescale_into
 from qhsink.imagery.masking import (
     NEVER,
@@ -31,7 +32,7 @@ from qhsink.imagery.masking import (
 from qhsink.imagery.offset_guard import SceneLevel
 from qhsink.sources.earthengine_products import RADSAT_FLAWS, is_on_earthengine
 from qhsink.sources.items import BBox, middle, solar_day, touches
-from qhsink.sources.rasters import bounded_gdal, crs_text, read_numbers
+from qhsink.sources.rasters import bounded_gdal, read_numbers
 from qhsink.sources.remote import Archive, plain_archive
 from qhsink.sources.transfer import is_remote
 
@@ -213,7 +214,7 @@ def one_kind(scenes: Sequence[Scene]) -> MaskKind:
 def _degrees(geobox: GeoBox) -> BBox:
     """Return the window's bounding box [deg west, south, east, north]."""
     west, south, east, north = rasterio.warp.transform_bounds(
-        crs_text(geobox), "EPSG:4326", *geobox.boundingbox.bbox
+        crs_wkt(geobox), "EPSG:4326", *geobox.boundingbox.bbox
     )
     return west, south, east, north
 

@@ -56,7 +56,13 @@ class Cleanup:
 
 
 def parse_size(text: str) -> int:
-    """Return bytes of ``50GB``, ``500MB`` or a plain number."""
+    """Return bytes of ``50GB``, ``500MB`` or a plain number.
+
+    Raises
+    ------
+    BadInput
+        When it is no size.
+    """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", text.upper())
     unit = found[2] if found else "?"
     unit = unit + "B" if unit in ("K", "M", "G", "T") else unit

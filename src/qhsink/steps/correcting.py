@@ -21,6 +21,7 @@ from qhsink.config import project_dir
 from qhsink.config.corrections import CorrectionConfig
 from qhsink.domain.errors import SourceError
 from qhsink.domain.scene import BANDS, Scene
+from qhsink.grid import crs_wkt
 from qhsink.imagery.brdf import Directions, KernelWeights, nadir_factors
 from qhsink.imagery.corrections import (
     Correction,
@@ -39,7 +40,6 @@ from qhsink.imagery.terrain import (
     relief_of,
 )
 from qhsink.sources.elevation import read_elevation
-from qhsink.sources.rasters import crs_text
 from qhsink.sources.reading import WindowStack
 
 Pair = tuple[float, float]
@@ -208,7 +208,7 @@ def axis_azimuth(geobox: GeoBox) -> float:
     middle = geobox.boundingbox
     x, y = (middle.left + middle.right) / 2.0, (middle.bottom + middle.top) / 2.0
     to_degrees = pyproj.Transformer.from_crs(
-        crs_text(geobox), "EPSG:4326", always_xy=True
+        crs_wkt(geobox), "EPSG:4326", always_xy=True
     )
     here = to_degrees.transform(x, y)
     above = to_degrees.transform(x, y + abs(float(geobox.resolution.y)))

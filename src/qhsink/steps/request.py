@@ -102,7 +102,13 @@ def set_up(request: RunRequest, settings: Settings) -> Setup:
 
 
 def find_source(name: str, settings: Settings) -> SourceConfig:
-    """Return the source called ``name``, or a static one for a path or address."""
+    """Return the source called ``name``, or a static one for a path or address.
+
+    Raises
+    ------
+    BadInput
+        When it is neither.
+    """
     sources = load_sources(settings.project)
     if name in sources:
         return sources[name]
