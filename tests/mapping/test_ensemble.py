@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
+import dask.array as da
 import numpy as np
 import pytest
 import threadpoolctl
@@ -343,3 +344,37 @@ def test_dataset_without_a_needed_band_is_refused():
     dataset = SimpleNamespace(data_vars={"red": None, "nir": None})
     with pytest.raises(ModelError, match="bands red, nir without swir22"):
         map_members(make_ensemble(), dataset)
+
+
+def test_layers_of_other_units_are_read_in_their_own_steps():
+    """Heights are whole metres in a cube, reflectance ten-thousandths."""
+    plain = make_ensemble()
+    ensemble = replace(
+        plain,
+        features=("ndvi", "elevation", "vv"),
+        center=np.array([0.4, 3500.0, -12.0], np.float32),
+        scale=np.array([0.2, 500.0, 2.0], np.float32),
+    )
+    names = ("red", "nir", "elevation", "vv")
+    cube = np.array(
+        [[[600, 900]], [[3000, 2500]], [[3180, 4021]], [[-1130, -1475]]], np.int16
+    )
+    units = {
+        "red": np.array([0.06, 0.09]),
+        "nir": np.array([0.30, 0.25]),
+        "elevation": np.array([3180.0, 4021.0]),
+        "vv": np.array([-11.30, -14.75]),
+    }
+    expected = predict_members(ensemble, feature_matrix(units, ensemble.features))
+    window = predict_composite(ensemble, cube, names, np.ones((1, 2), bool))
+    np.testing.assert_allclose(window.members, expected, atol=1e-5)
+    lazy = map_members(ensemble, da.from_array(cube), names)
+    np.testing.assert_allclose(lazy.compute()[:, 0].T, expected, atol=1e-5)
+
+
+def test_a_cube_without_terrain_is_refused_by_a_model_that_needs_it():
+    ensemble = replace(make_ensemble(), features=("ndvi", "elevation", "northness"))
+    with pytest.raises(ModelError, match="without elevation, slope, aspect"):
+        predict_composite(
+            ensemble, np.zeros((6, 1, 1), np.int16), BANDS, np.ones((1, 1), bool)
+        )

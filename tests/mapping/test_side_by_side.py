@@ -18,7 +18,7 @@ SHIPPED = Path(__file__).resolve().parents[2] / "models"
 
 @pytest.fixture(scope="module")
 def shipped() -> Model:
-    (model_id,) = list_models(SHIPPED)
+    (model_id,) = (name for name in list_models(SHIPPED) if name.startswith("fvc-"))
     return load_model(SHIPPED, model_id)
 
 
@@ -84,3 +84,13 @@ def test_the_command_marks_what_differs(shipped, tmp_path):
     assert any(line.startswith("  samples") for line in done.output.splitlines())
     assert "do not say which" in done.output
     assert "at most 0.0100" in done.output
+
+
+def test_classifiers_are_compared_by_share_of_land_right_and_class_by_class():
+    (name,) = (name for name in list_models(SHIPPED) if name.startswith("ecosystem-"))
+    science = load_model(SHIPPED, name).card["science"]
+    other = copy.deepcopy(dict(science))
+    other["by_class"][0]["users_accuracy"] = 0.5
+    changed = [line for line in compare_cards(science, other) if line.differs]
+    assert [line.name for line in changed] == ["user's accuracy, forest"]
+    assert changed[0].second == "0.5000"

@@ -17,13 +17,11 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
 from qhsink.domain.errors import ModelError
-from qhsink.mapping.features import fill_features, locate_bands
+from qhsink.mapping.features import fill_features, layer_step, locate_bands
 from qhsink.mapping.nearest import Tree, build_tree, nearest_distance
 
 Doubles = NDArray[np.float64]
 
-SCALE = 1e-4
-"""Reflectance per digital number of an int16 composite."""
 BLOCK = 4_096
 """Pixels per pass over a map; rows per pass over the training points are fewer."""
 DOUBT = 1e-5
@@ -132,13 +130,11 @@ class Applicability:
         matrix, shift, tree = self._turned
         out = np.empty(len(index), np.float32)
         inside = np.empty(len(index), bool)
+        step = {name: layer_step(name) for name in where}
         for start in range(0, len(index), BLOCK):
             pixels = index[start : start + BLOCK]
             part = slice(start, start + len(pixels))
-            bands = {
-                name: flat[row, pixels] * np.float32(SCALE)
-                for name, row in where.items()
-            }
+            bands = {n: flat[row, pixels] * step[n] for n, row in where.items()}
             rows = np.empty((len(names), len(pixels)), np.float32)
             fill_features(bands, names, rows)
             out[part] = nearest_distance(tree, _moved(rows, matrix, shift))

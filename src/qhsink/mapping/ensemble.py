@@ -16,7 +16,7 @@ import threadpoolctl
 from numpy.typing import NDArray
 
 from qhsink.domain.errors import ModelError
-from qhsink.mapping.features import fill_features, locate_bands
+from qhsink.mapping.features import fill_features, layer_step, locate_bands
 
 Floats = NDArray[np.float32]
 Transform = Literal["identity", "log1p"]
@@ -24,8 +24,6 @@ TRANSFORMS: tuple[Transform, ...] = get_args(Transform)
 
 NODATA = -32768
 """No observation in an int16 composite."""
-SCALE = np.float32(1e-4)
-"""Reflectance per digital number of an int16 composite."""
 BLOCK = 512
 """Pixels per block: the activations of 16 members then stay in the L2 cache."""
 
@@ -247,9 +245,10 @@ def predict_composite(
     ensemble : Ensemble
         The model.
     reflectance : (band, y, x) int16
-        Surface reflectance times 10 000; ``NODATA`` where there is none.
+        Layers in steps of ``features.LAYERS``, such as surface reflectance times
+        10 000; ``NODATA`` where there is none.
     band_names : sequence of str
-        Name of each band.
+        Name of each layer.
     valid : (y, x) bool
         Pixels wanted. Those without data in a band that the model needs are
         left out.
@@ -269,10 +268,11 @@ def predict_composite(
     members = np.empty((len(index), ensemble.members), np.float32)
     mean, spread = np.empty((2, len(index)), np.float32)
     work = _Pass(ensemble, block)
+    step = {name: layer_step(name) for name in where}
     for start in range(0, len(index), block):
         pixels = index[start : start + block]
         stop, count = start + len(pixels), len(pixels)
-        bands = {name: flat[row, pixels] * SCALE for name, row in where.items()}
+        bands = {name: flat[row, pixels] * step[name] for name, row in where.items()}
         fill_features(bands, ensemble.features, work.inputs[:-1, :count])
         part = work.run()[:, :count]
         members[start:stop] = part.T

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qhsink.mapping.ensemble import NODATA, SCALE, Ensemble, Floats, predict_members
-from qhsink.mapping.features import fill_features, locate_bands
+from qhsink.mapping.ensemble import NODATA, Ensemble, Floats, predict_members
+from qhsink.mapping.features import fill_features, layer_step, locate_bands
 
 
 def map_members(
@@ -28,8 +28,8 @@ def map_members(
         The model.
     data : xarray.Dataset or dask array
         A dataset with one (y, x) dask variable per band, or a dask array (band, y, x).
-        Integers are reflectance times 10 000 with ``NODATA``, floats are reflectance
-        with NaN.
+        Integers are in steps of ``features.LAYERS`` with ``NODATA``, floats in the
+        layers' units with NaN.
     band_names : sequence of str, optional
         Name of each band; required for an array, taken from a dataset.
 
@@ -66,11 +66,14 @@ def _map_block(
     *bands: NDArray[Any], ensemble: Ensemble, names: tuple[str, ...]
 ) -> Floats:
     valid = np.logical_and.reduce([_is_observed(band) for band in bands])
-    scale = [SCALE if np.issubdtype(band.dtype, np.integer) else 1 for band in bands]
+    steps = [
+        layer_step(name) if np.issubdtype(band.dtype, np.integer) else np.float32(1)
+        for name, band in zip(names, bands, strict=True)
+    ]
     features = np.empty((len(ensemble.features), int(valid.sum())), np.float32)
     values = {
-        name: band[valid].astype(np.float32) * np.float32(factor)
-        for name, band, factor in zip(names, bands, scale, strict=True)
+        name: band[valid].astype(np.float32) * step
+        for name, band, step in zip(names, bands, steps, strict=True)
     }
     fill_features(values, ensemble.features, features)
     out = np.full((ensemble.members, *valid.shape), np.nan, np.float32)

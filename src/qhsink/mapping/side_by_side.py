@@ -121,6 +121,8 @@ def _told(science: Mapping[str, Any]) -> dict[str, str]:
         "features": ", ".join(entry["name"] for entry in science["features"]),
         **{name: str(value) for name, value in recipe.items()},
     }
+    if "classes" in science:
+        return told | _told_of_classes(science)
     for kind, title in (("runs", "groups"), ("clusters", "spectral clusters")):
         part = science["validation"][kind]
         row = part["models"][ENSEMBLE]
@@ -130,4 +132,16 @@ def _told(science: Mapping[str, Any]) -> dict[str, str]:
     area = science.get("applicability")
     if area is not None:
         told["dissimilarity threshold"] = f"{area['threshold']:.4f}"
+    return told
+
+
+def _told_of_classes(science: Mapping[str, Any]) -> dict[str, str]:
+    told = {
+        "classes": ", ".join(science["classes"]),
+        "share of land right": f"{science['accuracy']:.4f}",
+    }
+    for row in science["by_class"]:
+        name = row["class"]
+        told[f"producer's accuracy, {name}"] = f"{row['producers_accuracy']:.4f}"
+        told[f"user's accuracy, {name}"] = f"{row['users_accuracy']:.4f}"
     return told

@@ -148,8 +148,10 @@ def _words(table: ModelTargets, classes: tuple[str, ...]) -> dict[str, Any]:
     chosen = [entry for entry in table.ecosystems if entry.id in classes]
     return {
         "definition": {
-            "en": "; ".join(f"{e.name_en}: {e.definition_en}" for e in chosen),
-            "zh": "；".join(f"{e.name_zh}：{e.definition_zh}" for e in chosen),
+            "en": " ".join(
+                f"{e.name_en.capitalize()}: {e.definition_en}" for e in chosen
+            ),
+            "zh": "".join(f"{e.name_zh}：{e.definition_zh}" for e in chosen),
         },
         "precedence": "One class holds per pixel: of the classes whose probability "
         f"comes within {table.tie:g} of the greatest, the first of "
