@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import ee
 import pytest
@@ -12,10 +13,13 @@ from qhsink.domain.errors import SourceError
 from qhsink.domain.scene import BANDS
 from qhsink.sources.earthengine_expressions import (
     clear_sentinel2,
-    elevation,
     median_sentinel2,
     pinned_window,
-    sentinel1_backscatter,
+)
+from qhsink.sources.earthengine_layer_expressions import (
+    gamma_nought,
+    heights,
+    land_cover,
 )
 from qhsink.sources.earthengine_products import ImageRef, parse_ref, product_of
 
@@ -125,22 +129,39 @@ def test_the_median_is_taken_on_the_server_and_counts_its_dates():
     assert text.endswith('Image.constant(0))), ["n_clear"]))')
 
 
-def test_radar_of_one_direction_only_and_both_polarisations():
-    text = written(
-        sentinel1_backscatter(BOX, "2025-08-01", "2025-09-01", ascending=False)
-    )
-    assert 'Filter.equals("orbitProperties_pass", "DESCENDING")' in text
-    assert "ASCENDING" not in text.replace("DESCENDING", "")
-    for name in ("VV", "VH"):
-        part = f'Filter.listContains("transmitterReceiverPolarisation", "{name}")'
-        assert part in text
+S1 = "COPERNICUS/S1_GRD_FLOAT/S1A"
 
 
-def test_elevation_keeps_the_lattice_of_a_tile_so_that_slopes_are_true():
-    text = written(elevation())
-    tiles = 'ImageCollection.load("COPERNICUS/DEM/GLO30")'
-    assert f'Collection.map(it -> Image.select(["DEM"], it), {tiles})' in text
-    assert text.startswith("Image.setDefaultProjection(Image.projection(")
+def test_radar_is_gamma_nought_interpolated_in_power_before_it_is_divided():
+    text = written(gamma_nought(S1, "vh", coarser=False))
+    image = f'Image.resample(Image.load("{S1}"), "bilinear")'
+    angle = f'Image.select(["angle"], {image})'
+    radians = f"Image.multiply({angle}, Image.constant({math.pi / 180}))"
+    power = f'Image.select(["VH"], {image})'
+    assert f"Image.divide({power}, Image.cos({radians}))" in text
+    assert text.endswith('["vh"])')
+    coarse = written(gamma_nought(S1, "vv", coarser=True))
+    assert "resample" not in coarse
+    assert f'true, Image.divide(Image.select(["VV"], Image.load("{S1}"))' in coarse
+    assert "1024, Reducer.mean()" in coarse
+
+
+def test_heights_are_one_surface_on_the_lattice_of_a_tile():
+    text = written(heights(["D/a", "D/b"], coarser=False))
+    one, two = (f'Image.select(["DEM"], Image.load("D/{n}"))' for n in "ab")
+    mosaic = f"ImageCollection.mosaic(ImageCollection.fromImages([{one}, {two}]))"
+    placed = f"Image.setDefaultProjection(Image.projection({one}), {mosaic})"
+    assert f'Image.resample({placed}, "bilinear")' in text
+    assert "Image.constant(-32768.0)" in text
+    coarse = written(heights(["D/a", "D/b"], coarser=True))
+    assert f"true, {placed}, 1024, Reducer.mean()" in coarse
+
+
+def test_classes_of_land_are_never_interpolated():
+    nearest = written(land_cover("C/2021", coarser=False))
+    assert "resample" not in nearest
+    assert "reduce" not in nearest
+    assert "Reducer.mode()" in written(land_cover("C/2021", coarser=True))
 
 
 @pytest.mark.parametrize("score", [None, 0.6, 0.0001])

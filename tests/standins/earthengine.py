@@ -27,7 +27,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from shapely.geometry import shape
 
-from tests.standins.earthengine_images import Evaluator, Grid, Refused, npy_fields
+from tests.standins.earthengine_images import Grid, Refused, npy_fields
+from tests.standins.earthengine_layers import LayerEvaluator
 from tests.standins.earthengine_tables import TableEvaluator
 
 MAX_BYTES = 50331648
@@ -192,7 +193,7 @@ class Handler(BaseHTTPRequestHandler):
         grid = Grid.read(request["grid"])
         if max(grid.width, grid.height) > 32768:
             raise Refused("Pixel grid dimensions must be less than or equal to 32768.")
-        picture = Evaluator(self.server.world, request["expression"], grid).result
+        picture = LayerEvaluator(self.server.world, request["expression"], grid).result
         sizes = [layer.values.dtype.itemsize + 1 for layer in picture.layers()]
         total = grid.width * grid.height * sum(sizes)
         if total > self.server.limit_bytes:
@@ -217,7 +218,11 @@ class Handler(BaseHTTPRequestHandler):
         parent = path.removeprefix("/v1/projects/earthengine-public/assets/")
         found = self.server.world.collection(parent.removesuffix(":listAssets"))
         text = query["filter"][0]
-        start, end = re.findall(r'Time [<>=]+ "([^"]+)"', text)
+        # Without a time, images of any.
+        start, end = re.findall(r'Time [<>=]+ "([^"]+)"', text) or (
+            "0001-01-01T00:00:00Z",
+            "9999-01-01T00:00:00Z",
+        )
         ring = re.search(r'intersects\("(.*)"\)', text)[1].replace("'", '"')
         region = shape(json.loads(ring))
         low, high = datetime.fromisoformat(start), datetime.fromisoformat(end)

@@ -69,15 +69,17 @@ class Session:
     states: dict[str, str] = field(default_factory=dict, repr=False)
     """When an image was last changed, by asset id: asked once per process."""
 
-    def images(self, collection: str, *, start: str, end: str, bbox: BBox) -> list[Any]:
+    def images(
+        self, collection: str, *, start: str | None, end: str | None, bbox: BBox
+    ) -> list[Any]:
         """Return the images of a collection, all pages of the list.
 
         Parameters
         ----------
         collection : str
             Asset id.
-        start, end : str
-            First instant, and the one after the last, ISO 8601 in UTC.
+        start, end : str or None
+            First instant, and the one after the last, ISO 8601 in UTC; None for any.
         bbox : tuple of float
             West, south, east, north [deg].
         """
@@ -86,12 +88,9 @@ class Session:
         region = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
 
         def listed() -> list[Any]:
-            wanted = {
-                "parent": collection,
-                "startTime": start,
-                "endTime": end,
-                "region": json.dumps(region),
-            }
+            wanted = {"parent": collection, "region": json.dumps(region)}
+            if start is not None and end is not None:
+                wanted |= {"startTime": start, "endTime": end}
             # On a proxy's page with a good status the client itself stumbles.
             with _answers("list of images"):
                 return list(ee.data.listImages(wanted)["images"] or [])

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -73,8 +73,7 @@ def pin_layer(
     Parameters
     ----------
     source : SourceConfig
-        A static catalogue or an API; its own ``collections`` are for scenes and are
-        not looked at.
+        Of any kind; its own ``collections`` are for scenes and are not looked at.
     layer : str
         Table of ``[layers]`` in ``config/sources.toml``, such as ``elevation``.
     project : Path
@@ -95,16 +94,17 @@ def pin_layer(
         When the source has no such item there, or one states what its table does not.
     """
     config = layer_config(layer, project)
+    if source.kind == "earthengine":
+        # The client takes half a second to import, which files need not pay.
+        from qhsink.sources.earthengine_layers import pin_layer_images  # noqa: PLC0415
+
+        images = pin_layer_images(source, layer, bbox=bbox, period=period)
+        return images or _none_there(layer, config, source, bbox, period)
     asked = source.model_copy(update={"collections": tuple(config.collections)})
     found = find_items(asked, project=project, bbox=bbox, period=period)
     items = [_pinned(doc, folder, layer, config) for doc, folder in found]
     if not items:
-        when = f" in {period.label}" if period else ""
-        raise SourceError(
-            f"no item of {' or '.join(config.collections)} at {source.url}{when}",
-            expected=f"{layer} for {', '.join(f'{edge:.2f}' for edge in bbox)}",
-            remedy=f"Name a source that holds it: {config.held_by}.",
-        )
+        _none_there(layer, config, source, bbox, period)
     files = [file for item in items for file in item.files]
     stamped = stamp_files(files, asked, project)
     fixed = [
@@ -112,6 +112,22 @@ def pin_layer(
         for item in items
     ]
     return tuple(sorted(fixed, key=lambda item: (item.acquired, item.item_id)))
+
+
+def _none_there(
+    layer: str,
+    config: LayerConfig,
+    source: SourceConfig,
+    bbox: BBox,
+    period: Period | None,
+) -> NoReturn:
+    when = f" in {period.label}" if period else ""
+    what = layer if source.kind == "earthengine" else " or ".join(config.collections)
+    raise SourceError(
+        f"no item of {what} at {source.url}{when}",
+        expected=f"{layer} for {', '.join(f'{edge:.2f}' for edge in bbox)}",
+        remedy=f"Name a source that holds it: {config.held_by}.",
+    )
 
 
 def layer_config(layer: str, project: Path) -> LayerConfig:

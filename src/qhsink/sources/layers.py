@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from qhsink.domain.errors import SourceError
+from qhsink.sources.earthengine_products import SCHEME
 from qhsink.sources.layer_items import LayerItem
 from qhsink.sources.layer_rasters import read_values
 from qhsink.sources.remote import Archive, plain_archive
@@ -57,7 +58,9 @@ def read_elevation(
 
     Notes
     -----
-    Copernicus GLO-30 is a surface model: canopies and roofs are in it, and heights
+    Of Earth Engine, tiles are interpolated as one surface: within half a source pixel
+    of a tile's edge heights differ from those of files. Copernicus GLO-30 is a surface
+    model: canopies and roofs are in it, and heights
     are above the EGM2008 geoid. Bilinear; from 1.5 source pixels per target pixel
     edge on, averaged. Where tiles overlap, the first by id.
     """
@@ -121,7 +124,9 @@ def read_backscatter(
     Notes
     -----
     Resampling and the mean over dates are done in linear power. Frames of one
-    overpass are mosaicked before the mean, so that an overlap counts once.
+    overpass are mosaicked before the mean, so that an overlap counts once. Items of
+    Earth Engine are gamma nought without terrain flattening: on slopes other numbers
+    than those of ``sentinel-1-rtc``, and no model should see both.
     """
     chosen = sorted(
         (item for item in items if item.orbit == orbit),
@@ -159,6 +164,12 @@ def _each(
     archive: Archive | None,
 ) -> Iterator[Floats]:
     """Yield a band of each item that reaches the lattice, in the unit of its layer."""
+    if items and items[0].files[0].href.startswith(SCHEME):
+        # The client takes half a second to import, which files need not pay.
+        from qhsink.sources.earthengine_layers import read_layer_images  # noqa: PLC0415
+
+        yield from read_layer_images(items, band, geobox)
+        return
     reach = archive or plain_archive()
 
     def read(item: LayerItem) -> Floats | None:
