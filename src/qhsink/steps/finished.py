@@ -298,7 +298,7 @@ def _footprint(
     if not part.size:
         return 0.0, 0.0
     shift = rasterio.Affine.translation(first_col, first_row)
-    geobox = GeoBox(part.shape, file.transform * shift, str(file.crs))
+    geobox = GeoBox(part.shape, file.transform * shift, file.crs.to_wkt())
     index, share = coverage(geobox, centre.buffer(reach, quad_segs=32))
     chosen = part.ravel()[index]
     seen = ~np.isnan(chosen)
