@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import click
 
+from qhsink.cli.calibrate import calibrated
 from qhsink.cli.estimate_area import area
 from qhsink.cli.estimate_change import change
 from qhsink.cli.estimate_model import model
@@ -21,5 +22,5 @@ def estimate() -> None:
     """Turn reference samples into numbers with defensible intervals."""
 
 
-for command in (area, total, region, small_area, change, model):
+for command in (area, total, region, small_area, change, model, calibrated):
     estimate.add_command(command)

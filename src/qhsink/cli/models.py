@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from qhsink.cli.calibrate import calibrate
+
 if TYPE_CHECKING:
     from qhsink.registry import Model
 
@@ -17,9 +19,10 @@ COLUMN = 42
 
 @click.group()
 def models() -> None:
-    """List, show and verify the regressors in models/."""
+    """List, show and verify the regressors in models/; calibrate their maps."""
 
 
+models.add_command(calibrate)
 _folder = click.option(
     "--models-dir", type=click.Path(path_type=Path), help="Default: models/."
 )
