@@ -23,7 +23,7 @@ from qhsink.domain.period import Period
 from qhsink.grid import qinghai_albers
 from qhsink.sources.layer_items import pin_layer
 from qhsink.sources.layers import read_backscatter
-from qhsink.twin import radar
+from qhsink.twin import radar, radar_items
 from qhsink.twin.backscatter import (
     _linear,
     from_db,
@@ -139,7 +139,9 @@ def items(order):
 
 
 def read(order, item, name):
-    with rasterio.open(order.folder / radar.SHELF.id / item["id"] / f"{name}.tif") as f:
+    with rasterio.open(
+        order.folder / radar_items.SHELF.id / item["id"] / f"{name}.tif"
+    ) as f:
         return f.read(1), f.transform, f.crs
 
 
@@ -171,7 +173,7 @@ def test_files_are_float32_cogs_on_the_item_s_lattice(items, order):
     assert {item["properties"]["proj:epsg"] for item in items} == {32647, 32648}
     for item in items[:2]:
         for name, asset in item["assets"].items():
-            path = order.folder / radar.SHELF.id / item["id"] / f"{name}.tif"
+            path = order.folder / radar_items.SHELF.id / item["id"] / f"{name}.tif"
             valid, errors, warnings = cog_validate(path, strict=True, quiet=True)
             assert valid, (errors, warnings)
             assert asset["file:size"] == path.stat().st_size
@@ -204,7 +206,7 @@ def test_recorded_over_expected_has_the_stated_looks(order, twin_spec):
 
 
 def test_the_real_reader_means_the_dates_of_one_direction(items, order, project_folder):
-    source = SourceConfig(kind="static", url=str(order.folder / radar.SHELF.id))
+    source = SourceConfig(kind="static", url=str(order.folder / radar_items.SHELF.id))
     found = pin_layer(
         source,
         "backscatter",

@@ -24,7 +24,7 @@ from qhsink.twin import (
     catalog,
     elevation_model,
     landsat_items,
-    radar,
+    radar_items,
     sentinel2_items,
     truth,
 )
@@ -43,7 +43,7 @@ SHELVES: Mapping[str, Shelf] = {
         sentinel2_items.SHELF,
         sentinel2_items.OLDER_SHELF,
         elevation_model.SHELF,
-        radar.SHELF,
+        radar_items.SHELF,
         landsat_items.SHELF,
     )
 }

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from qhsink.store import file_digest
 from qhsink.twin.campaign import Floats, PlotRules
+from qhsink.twin.cog import write_cog
 from qhsink.twin.noise import fractal_noise
-from qhsink.twin.scenes import write_cog
 from qhsink.twin.world import SNOW, WATER
 
 Lie = Literal["thin-cloud", "wrong-offset", "missing-type", "roadside", "biased-plots"]

@@ -17,7 +17,7 @@ from shapely.geometry.base import BaseGeometry
 
 from qhsink.twin import sentinel2_items
 from qhsink.twin.catalog import Written, outline_lonlat
-from qhsink.twin.cog import COG_OPTIONS, write_cog, write_raster
+from qhsink.twin.cog import write_raster
 from qhsink.twin.granules import Granule, granules_over
 from qhsink.twin.orders import (
     Done,
@@ -25,7 +25,6 @@ from qhsink.twin.orders import (
     Item,
     Job,
     Order,
-    Terrain,
     survey,
     write_item,
 )
@@ -33,8 +32,6 @@ from qhsink.twin.sensor import expose
 from qhsink.twin.sky import Light, cirrus_field, cloud_field
 from qhsink.twin.spec import TwinSpec
 from qhsink.twin.sun import sun_position
-
-__all__ = ["COG_OPTIONS", "Terrain", "jobs", "lights", "write_cog"]
 
 MIDDLE = (98.5, 36.5)
 """Longitude and latitude at which one sun serves the whole archive [deg]."""

@@ -22,8 +22,9 @@ from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
 from qhsink.twin.classes import CODES, ECOSYSTEMS, GRASSLAND, SNOW, WATER
+from qhsink.twin.cog import COG_OPTIONS
 from qhsink.twin.ground import Ground, ground_on
-from qhsink.twin.scenes import COG_OPTIONS, Terrain
+from qhsink.twin.orders import Terrain
 from qhsink.twin.world import World
 
 _ROWS = 128
