@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -260,14 +261,19 @@ def test_a_file_that_changes_after_it_was_pinned_is_an_error(
     assert read_window(pin(), utm, archive).days  # pinned anew, it is another file
 
 
-def test_no_space_left_is_the_stores_fault(pin, utm, archive, monkeypatch):
+def test_no_space_left_is_the_stores_fault_and_names_scene_and_host(
+    pin, utm, archive, service, monkeypatch
+):
     def full(*_):
         raise OSError(28, "No space left on device")
 
     scenes = pin()
     monkeypatch.setattr(pages.Path, "write_bytes", full)
-    with pytest.raises(StoreFault, match="No space left on device"):
+    with pytest.raises(StoreFault, match="No space left on device") as told:
         read_window(scenes, utm, archive)
+    assert any(scene.item_id in str(told.value) for scene in scenes)
+    assert f"host {urlsplit(service.url).netloc}" in str(told.value)
+    assert "\n" not in str(told.value)
     assert not list(archive.cache.rglob("*.page"))
 
 

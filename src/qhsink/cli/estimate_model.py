@@ -117,7 +117,7 @@ def _text(result: ModelledResult) -> str:
         lines.append(f"plots without a map value: {spell_units(result.without_map)}")
     lines.append(f"flags: {', '.join(known.flags) or 'none'}")
     if result.run.provenance == "simulated":
-        lines.append("SIMULATED pixels: no statement about Qinghai.")
+        lines.append("SIMULATED pixels or training data: no statement about Qinghai.")
     return "\n".join(lines)
 
 

@@ -18,10 +18,10 @@ from odc.geo.overlap import compute_reproject_roi
 from odc.geo.roi import roi_is_empty
 from rasterio.enums import Resampling
 
-from qhsink.domain.errors import SourceError
+from qhsink.domain.errors import SourceError, StoreFault
 from qhsink.domain.scene import BandFile
 from qhsink.grid import crs_wkt
-from qhsink.sources.rasters import AVERAGED_FROM, bounded_gdal, unread
+from qhsink.sources.rasters import AVERAGED_FROM, bounded_gdal, unkept, unread
 from qhsink.sources.remote import Archive
 from qhsink.sources.transfer import TransferFault
 
@@ -71,6 +71,8 @@ def read_values(
     ------
     SourceError
         When the file is not one band of numbers, or cannot be read whole.
+    StoreFault
+        When what was read cannot be kept.
     """
     try:
         with bounded_gdal(), archive.raster(file) as source:
@@ -81,6 +83,8 @@ def read_values(
             found = values_on(source, geobox, kind=kind, nodata=missing)
     except TransferFault as fault:
         raise unread(item_id, file, str(fault)) from fault
+    except StoreFault as fault:
+        raise unkept(item_id, file, fault) from fault
     except rasterio.errors.RasterioError as error:
         cause = " ".join(str(error.__cause__ or error).split())
         raise unread(item_id, file, cause) from error

@@ -20,7 +20,7 @@ from odc.geo.overlap import ReprojectInfo, compute_reproject_roi
 from odc.geo.roi import roi_is_empty, roi_shape
 from rasterio.enums import Resampling
 
-from qhsink.domain.errors import SourceError
+from qhsink.domain.errors import SourceError, StoreFault
 from qhsink.domain.scene import BandFile, Scene
 from qhsink.grid import crs_wkt
 from qhsink.imagery.kernels import gather
@@ -82,6 +82,8 @@ def read_numbers(
     ------
     SourceError
         When the file is not one band of digital numbers, or cannot be read whole.
+    StoreFault
+        When what was read cannot be kept.
     """
     reach = archive or plain_archive()
     try:
@@ -98,6 +100,8 @@ def read_numbers(
             return _place(source, file, geobox, plan, averaged=averaged)
     except TransferFault as fault:
         raise unread(scene.item_id, file, str(fault)) from fault
+    except StoreFault as fault:
+        raise unkept(scene.item_id, file, fault) from fault
     except rasterio.errors.RasterioError as error:
         cause = " ".join(str(error.__cause__ or error).split())
         raise unread(scene.item_id, file, cause) from error
@@ -112,6 +116,16 @@ def unread(item_id: str, file: BandFile, cause: str) -> SourceError:
         expected="a whole raster file",
         remedy="Run again when the source answers, or fetch the file again; a scene "
         "that cannot be read is never taken as empty.",
+    )
+
+
+def unkept(item_id: str, file: BandFile, fault: StoreFault) -> StoreFault:
+    """Return the fault of a store that could not keep a file, with scene and host."""
+    where = f"host {host_of(file.href)}, " if is_remote(file.href) else ""
+    return StoreFault(
+        f"scene {item_id}: {file.band} from {where}{file.href}: {fault.found}",
+        expected=fault.expected,
+        remedy=fault.remedy,
     )
 
 
