@@ -24,15 +24,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from qhsink.twin.ground import ground_on
-from qhsink.twin.noise import gradient_noise, lattice_hash
+from qhsink.twin.noise import OCTAVE_SD, gradient_noise, lattice_hash
 from qhsink.twin.product_spec import EchoSection, RadarSection
 from qhsink.twin.state import canopy_on
 from qhsink.twin.world import Landscape
 
 BRIGHTNESS_SPAN = 0.4
 """The soil's brightness falls by this from dry to wettest: see ``soil_brightness``."""
-NOISE_SD = 0.4
-"""Standard deviation of one octave of gradient noise."""
 DEAD_WATER = 0.4
 """Share of a green leaf's effect that a dead one has (unverified)."""
 _HALF53 = np.float64(2.0**-53)
@@ -185,7 +183,7 @@ def _moisture(x: float, y: float, brightness: float, beam: Beam) -> float:
     """Return volumetric soil moisture [m3 m-3], within 0.02..0.5."""
     noise = gradient_noise(x / beam.weather_m, y / beam.weather_m, beam.seed + 960)
     value = beam.dry + beam.span * (1.0 - brightness) / BRIGHTNESS_SPAN
-    value += beam.wet + beam.weather * noise / NOISE_SD
+    value += beam.wet + beam.weather * noise / OCTAVE_SD
     return min(max(value, 0.02), 0.50)
 
 

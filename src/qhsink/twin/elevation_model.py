@@ -25,7 +25,7 @@ from shapely.geometry.base import BaseGeometry
 from qhsink.twin.catalog import COG, Shelf, Written, checksums, feature, lattice
 from qhsink.twin.cog import FLOAT_PREDICTOR, write_raster
 from qhsink.twin.frames import LONLAT, Frame, project
-from qhsink.twin.noise import gradient_noise, random_pair, table_value
+from qhsink.twin.noise import OCTAVE_SD, gradient_noise, random_pair, table_value
 from qhsink.twin.orders import Done, Item, Job, Order, write_item
 from qhsink.twin.places import CHUNK
 from qhsink.twin.product_spec import DemSection
@@ -44,8 +44,6 @@ RELEASED = "2021-04-22T00:00:00Z"
 """Date that real items carry."""
 ARCSEC_M = 30.92
 """Length of an arc second of latitude [m]."""
-NOISE_SD = 0.4
-"""Standard deviation of one octave of gradient noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +181,7 @@ def _with_error(
     """Return heights as the product has them: with its errors, in its steps."""
     rules, found = order.spec.dem, np.empty(values.size)
     cell = rules.error_range_m / (tile.posting * ARCSEC_M)
-    smooth = rules.error_smooth_m / NOISE_SD
+    smooth = rules.error_smooth_m / OCTAVE_SD
     scale = (cell, smooth, rules.error_own_m, rules.step_m)
     _fill_error(values, number, scale, order.world.seed, found)
     return found

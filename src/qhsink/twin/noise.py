@@ -30,7 +30,9 @@ _S16, _S32, _S48 = np.uint64(16), np.uint64(32), np.uint64(48)
 _SPREAD = math.sqrt(6.0)
 Corners = tuple[float, float, float, float, float, float, float, float]
 SCALE = 1.6
-"""Brings the standard deviation of one octave near 0.4, its range near -1..1."""
+"""Brings one octave's standard deviation near ``OCTAVE_SD``, its range to -1..1."""
+OCTAVE_SD = 0.4
+"""Standard deviation of one octave of gradient noise."""
 
 
 @njit(nogil=True, cache=True, inline="always")

@@ -12,9 +12,6 @@ from numba import njit
 
 from qhsink.twin.noise import gradient_noise, random_pair
 
-PEAK_DAY = 213.0
-"""Day of the year that stands for the peak season: 1 August."""
-
 WET_YEAR_DAYS = 5.0
 """A year one standard deviation wetter greens up earlier by so many days."""
 

@@ -13,12 +13,10 @@ import numpy as np
 from numba import njit
 
 from qhsink.twin.emulator import BANDS
-from qhsink.twin.noise import fill_noise, random_pair
+from qhsink.twin.noise import OCTAVE_SD, fill_noise, random_pair
 
 NOISE_RANGE_M = 9_000.0
 """Range of the errors that atmospheric correction leaves [m]."""
-_NOISE_SD = 0.4
-"""Standard deviation of one octave of gradient noise."""
 _ANGLES = 2.0 * np.pi * np.arange(BANDS) / BANDS
 _SHIFT = np.array([[0.0, 0.0], [0.31, 0.17], [0.53, 0.29], [0.71, 0.67]])
 """Shifts of the four smooth fields of error, in their range: no two share a node."""
@@ -95,7 +93,7 @@ def fill_errors(
     """
     bands = errors.shape[1]
     own = math.sqrt(instrument.pixel_share)
-    smooth = math.sqrt(1.0 - instrument.pixel_share) / _NOISE_SD
+    smooth = math.sqrt(1.0 - instrument.pixel_share) / OCTAVE_SD
     alike, apart = (
         math.sqrt(instrument.correlation),
         math.sqrt(1.0 - instrument.correlation),
