@@ -71,6 +71,10 @@ def test_samples_with_places_and_dates_are_judged_on_every_kind_of_folds(science
         assert 0 < part["shipped_coverage"] <= 1
 
 
+def test_a_training_that_is_not_asked_to_search_says_nothing_of_it(science):
+    assert "search" not in science
+
+
 def test_rivals_are_judged_on_the_folds_that_decide(science):
     models = science["validation"]["runs"]["models"]
     assert {"type mean", "extra trees", "quantile forest, median"} <= set(models)

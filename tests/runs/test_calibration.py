@@ -168,6 +168,20 @@ def test_a_type_without_a_line_refuses_the_region_alone(run, made):
     assert "grassland type 'tundra' with 0 plots" in done.output
 
 
+def test_the_line_of_a_type_is_used_where_it_is_named(run, made):
+    path = made[1].parent / "meadow.json"
+    ask(
+        "estimate", "calibrated", "--calibration", made[1], "--run", run,
+        "--region", COUNTY, "--type", "alpine meadow", "--json", path,
+    )  # fmt: skip
+    row = json.loads(path.read_text("utf-8"))["estimates"][0]
+    calibration = read_calibration(made[1]).calibration
+    value, variance = calibration.line("alpine meadow").at(row["map_mean"])
+    assert row["value"] == pytest.approx(value)
+    assert row["se"] == pytest.approx(np.hypot(variance**0.5, calibration.county_sd))
+    assert row["df"] == STRIPS - 1
+
+
 def test_a_steep_map_and_a_vague_place_make_the_map_value_less_certain(
     run, campaign, tmp_path
 ):

@@ -71,6 +71,11 @@ from qhsink.cli.options import FILE
 @click.option("--seed", type=click.IntRange(0), default=20250815, show_default=True)
 @click.option("--epochs", type=click.IntRange(1, 1000), default=60, show_default=True)
 @click.option(
+    "--search/--no-search",
+    default=None,
+    help="Let folds choose hidden layers and penalty (config/training.toml).",
+)
+@click.option(
     "--out", type=click.Path(path_type=Path), help="Models folder (default: models/)."
 )
 @click.option("--store", type=click.Path(path_type=Path), help="Artifact store.")
@@ -115,6 +120,8 @@ def train(
         raise click.UsageError(
             "--target and --group speak of --plots or --table: name one."
         )
+    if target == ECOSYSTEM and request.search:
+        raise click.UsageError("--search is for targets with a value, not for classes.")
     train_one = train_ecosystem if target == ECOSYSTEM else run_training
     made = train_one(request, settings, report=_tell)
     for name, (r2, rmse) in made.scores.items():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qhsink.domain.training_rules import TrainingRules
 from qhsink.domain.variogram import Variogram
 from qhsink.mapping import applicability
 from qhsink.mapping.applicability import Applicability
@@ -26,6 +27,7 @@ from qhsink.mapping.schemes import (
     random_scheme,
     residual_variogram,
 )
+from qhsink.mapping.search import Search, search_settings
 from qhsink.mapping.validation import permutation_importance
 
 __all__ = [
@@ -62,6 +64,8 @@ class Trained:
     variogram: Variogram | None = None
     """Of the residuals out of the groups' folds; None without places, or where too
     few samples are near each other."""
+    search: Search | None = None
+    """How the recipe's settings were chosen; None where they were stated."""
 
 
 def train(
@@ -70,6 +74,7 @@ def train(
     *,
     report: Report,
     map_points: Doubles | None = None,
+    search: TrainingRules | None = None,
 ) -> Trained:
     """Cross-validate and fit the ensemble that ships.
 
@@ -84,11 +89,20 @@ def train(
     map_points : (m, 2) float, optional
         Points that stand for the area to be mapped [m], for the folds by distance.
         Default: a grid over the rectangle around the samples.
+    search : TrainingRules, optional
+        Choose hidden layers and penalty from these by the folds that decide.
+        Default: the recipe states them.
     """
     limit_inner_threads()
     by_chance = _judge(samples, recipe, random_scheme(samples, recipe), report)
     residual = samples.target - by_chance.predictions[ENSEMBLE]
     main = main_scheme(samples, recipe, residual)
+    searched = None
+    if search is not None:
+        stated = recipe
+        recipe, searched = search_settings(samples, recipe, main, search, report=report)
+        if recipe != stated:
+            by_chance = _judge(samples, recipe, random_scheme(samples, recipe), report)
     stack = np.stack(list(samples.reflectance.values()), axis=1)
     alike = spectral_clusters(stack, clusters=recipe.clusters, seed=recipe.seed)
     runs = compare(samples, recipe, main.groups, report=report, title=main.title)
@@ -107,7 +121,9 @@ def train(
     if samples.points is not None:
         errors = samples.target - runs.predictions[ENSEMBLE]
         known = residual_variogram(samples.points, errors)
-    return Trained(recipe, ensemble, runs, hard, further, lag_one, area, known)
+    return Trained(
+        recipe, ensemble, runs, hard, further, lag_one, area, known, searched
+    )
 
 
 def fit_area(

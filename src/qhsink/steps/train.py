@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from qhsink.config import Settings
+from qhsink.config.training import load_training_rules
 from qhsink.domain.errors import BadInput
 from qhsink.domain.estimate import Provenance
 from qhsink.domain.model_target import ModelTarget
@@ -138,9 +139,13 @@ def run_training(
         samples=len(data.samples.target),
         features=TWIN_FEATURES if request.twin else None,
     )
-    trained = train(data.samples, recipe, report=report)
+    rules = load_training_rules(settings.project)
+    wanted = rules.search if request.search is None else request.search
+    trained = train(
+        data.samples, recipe, report=report, search=rules if wanted else None
+    )
     report("learning curve")
-    curve = learning_curve(data.samples, recipe, trained.runs.folds)
+    curve = learning_curve(data.samples, trained.recipe, trained.runs.folds)
     science = describe_training(trained, data.samples, data=data.told)
     science["learning_curve"] = [_rounded(asdict(point)) for point in curve]
     run = {

@@ -55,6 +55,9 @@ class TrainRequest:
     """Error of recorded places along each axis [m], where the table does not say."""
     simulated: bool = False
     """Whether the measurements are simulated, though the table does not say so."""
+    search: bool | None = None
+    """Whether folds choose hidden layers and penalty; None: as config/training.toml
+    says."""
 
     @classmethod
     def from_json(cls, table: Mapping[str, Any]) -> TrainRequest:
@@ -82,6 +85,9 @@ class TrainRequest:
         for name, value in self.to_json().items():
             if name not in OPTIONS or (value == plain[name] and name not in _ALWAYS):
                 continue
+            if value is False:
+                words.append(OPTIONS[name].replace("--", "--no-", 1))
+                continue
             words.append(OPTIONS[name])
             if value is not True:
                 words.append(Path(value).name if name in _FILES else str(value))
@@ -103,6 +109,7 @@ OPTIONS = {
     "shape": "--plot-shape",
     "position_sd_m": "--position-error",
     "simulated": "--simulated",
+    "search": "--search",
 }
 """The option that says each field that changes the model."""
 _FILES = ("plots", "table", "twin", "config", "source")

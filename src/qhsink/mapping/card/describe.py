@@ -16,6 +16,7 @@ from qhsink.domain.variogram import Variogram, describe_variogram
 from qhsink.mapping import applicability
 from qhsink.mapping.features import FEATURES
 from qhsink.mapping.saturation import saturation_point
+from qhsink.mapping.search import Search
 from qhsink.mapping.training import ENSEMBLE, Comparison, Samples, Trained
 from qhsink.mapping.validation import (
     DecileBias,
@@ -83,6 +84,7 @@ def describe_training(
             trained.applicability, trained.recipe.features
         ),
         **_described(trained.variogram),
+        **_searched(trained.search),
         "tolerance": _round(TOLERANCE * (high - low)),
     }
 
@@ -139,6 +141,15 @@ def _described(variogram: Variogram | None) -> dict[str, Any]:
         return {}
     told = describe_variogram(variogram, source="out_of_fold")
     return {"residual_variogram": told}
+
+
+def _searched(search: Search | None) -> dict[str, Any]:
+    if search is None:
+        return {}
+    found = _plain(asdict(search) | {"candidates": ()})
+    found["candidates"] = [_plain(asdict(tried)) for tried in search.candidates]
+    found["chosen"] = _plain(asdict(search.chosen))
+    return {"search": found}
 
 
 def _known(value: float | None) -> float | None:

@@ -17,6 +17,7 @@ from qhsink.mapping.card.results import (
     section_interval,
     section_results,
 )
+from qhsink.mapping.card.settings import section_settings
 
 
 def render_card(card: Mapping[str, Any]) -> str:
@@ -36,6 +37,7 @@ def render_card(card: Mapping[str, Any]) -> str:
             "",
             *_section_data(science),
             *_section_method(science),
+            *section_settings(science),
             *section_results(science, run["cpu_ms_per_mpx"]),
             *section_folds(science),
             *section_errors(science),
