@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from qhsink.config import Settings, load_indicators, load_targets
-from qhsink.config.reliability import load_interval_rules
-from qhsink.domain.errors import BadInput, Refusal, TableError
+from qhsink.domain.errors import BadInput, Refusal
 from qhsink.domain.estimate import Estimate, Verdict
 from qhsink.domain.indicator import Indicator
 from qhsink.domain.period import Period
@@ -27,15 +25,19 @@ from qhsink.estimation.field_plots import (
     FieldPlots,
     plot_design,
     read_field_plots,
-    spell_units,
 )
 from qhsink.estimation.ledger import RegionSums
-from qhsink.estimation.reliability import extrapolates
 from qhsink.estimation.schema import sizes_by_label
 from qhsink.estimation.standing import Evidence, standing
 from qhsink.estimation.survey import StratifiedClusters
 from qhsink.indicators.definitions import admit
 from qhsink.indicators.interval import student_interval
+from qhsink.steps.assisted_checks import (
+    AssistedMethod,
+    refuse_extrapolation,
+    refuse_few,
+    refuse_outside,
+)
 from qhsink.steps.estimates import verdict_on
 from qhsink.steps.finished import (
     FinishedRun,
@@ -48,12 +50,6 @@ from qhsink.steps.finished import (
     to_grid,
 )
 from qhsink.steps.plan import MAP_INDICATORS
-
-AssistedMethod = Literal["difference", "regression"]
-
-LEAST: Mapping[AssistedMethod, int] = {"difference": 5, "regression": 10}
-"""Plots on mapped land below which no estimate is given: this project's choice. An
-interval from fewer says nothing, and GREG residuals of so few are too small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +112,12 @@ class AssistedResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Joined:
-    """Plots beside the map."""
+    """Plots beside the map, and all else that is the same for every region."""
 
+    request: AssistedRequest
+    run: FinishedRun
+    period: Period
+    settings: Settings
     plots: FieldPlots
     design: StratifiedClusters
     found: MapValues
@@ -157,8 +157,12 @@ def assisted_estimates(
     sizes = None if strata is None else sizes_by_label(strata, table="the strata table")
     x, y = to_grid(run, table.lon, table.lat)
     inside = plots_inside(leaves, request.regions, x, y)
-    _refuse_outside(table, inside)
+    refuse_outside(table, inside)
     joined = _Joined(
+        request,
+        run,
+        period,
+        settings,
         table,
         plot_design(table, sizes),
         map_values(run, period, x, y, plot_m=request.plot_m),
@@ -168,9 +172,7 @@ def assisted_estimates(
     for region in regions:
         try:
             sums = region_sums(run, region, leaves, period)
-            estimates.append(
-                _estimate(request, run, period, joined, region, sums, settings)
-            )
+            estimates.append(_estimate(joined, region, sums))
         except Refusal as error:
             refused[region.id] = str(error)
     return AssistedResult(run, period, tuple(estimates), refused)
@@ -193,48 +195,11 @@ def map_indicator(name: str, settings: Settings) -> Indicator:
     return load_indicators(settings.project)[name]
 
 
-def _refuse_outside(plots: FieldPlots, inside: Mapping[str, NDArray[np.bool_]]) -> None:
-    anywhere = np.logical_or.reduce(list(inside.values()))
-    if not anywhere.all():
-        out = [plots.unit[at] for at in np.flatnonzero(~anywhere)]
-        raise TableError(
-            f"{len(out)} of {len(plots.unit)} plots outside {', '.join(inside)} "
-            f"({spell_units(out)})",
-            expected="plots inside the regions asked for, coordinates in WGS84",
-            remedy="Ask for all regions of the design, or check the coordinates: "
-            "Chinese map apps show GCJ-02, and lon and lat are easily swapped.",
-        )
-
-
-def _estimate(
-    request: AssistedRequest,
-    run: FinishedRun,
-    period: Period,
-    joined: _Joined,
-    region: Region,
-    sums: RegionSums,
-    settings: Settings,
-) -> RegionEstimate:
-    here, value = joined.inside[region.id], joined.found.value
-    used = here & ~np.isnan(value)
-    lost = here & np.isnan(value)
-    _refuse_few(request, region, int(used.sum()), int(lost.sum()))
-    map_mean = float(sums.member_means.mean())
-    assisted = assisted_mean(
-        joined.design,
-        joined.plots.y,
-        np.where(used, value, 0.0),
-        map_mean=map_mean,
-        slope=request.method == "regression",
-        inside=used,
-    )
-    if assisted.df <= 0:
-        raise Refusal(
-            f"{assisted.n} plots in as many strata of {region.id}",
-            expected="at least one degree of freedom",
-            remedy="Merge strata by a rule set beforehand, or sample more.",
-        )
-    _refuse_extrapolation(assisted, region, settings)
+def _estimate(joined: _Joined, region: Region, sums: RegionSums) -> RegionEstimate:
+    request, run, period = joined.request, joined.run, joined.period
+    here, mapped = joined.inside[region.id], ~np.isnan(joined.found.value)
+    used, lost = here & mapped, here & ~mapped
+    assisted = _assist(joined, region, sums, used, lost=int(lost.sum()))
     low, high = student_interval(
         assisted.mean, assisted.se, assisted.df, request.confidence, bounds=(0.0, 1.0)
     )
@@ -267,7 +232,7 @@ def _estimate(
         provenance=run.provenance,
         status=status,
     )
-    targets = load_targets(settings.project)
+    targets = load_targets(joined.settings.project)
     return RegionEstimate(
         region=region,
         estimate=estimate,
@@ -280,36 +245,40 @@ def _estimate(
     )
 
 
+def _assist(
+    joined: _Joined,
+    region: Region,
+    sums: RegionSums,
+    used: NDArray[np.bool_],
+    *,
+    lost: int,
+) -> AssistedMean:
+    """Return the assisted mean of the plots ``used``, or refuse it."""
+    request = joined.request
+    refuse_few(request.method, region, used=int(used.sum()), lost=lost)
+    assisted = assisted_mean(
+        joined.design,
+        joined.plots.y,
+        np.where(used, joined.found.value, 0.0),
+        map_mean=float(sums.member_means.mean()),
+        slope=request.method == "regression",
+        inside=used,
+    )
+    if assisted.df <= 0:
+        raise Refusal(
+            f"{assisted.n} plots in as many strata of {region.id}",
+            expected="at least one degree of freedom",
+            remedy="Merge strata by a rule set beforehand, or sample more.",
+        )
+    refuse_extrapolation(assisted, region, joined.settings)
+    return assisted
+
+
 def _applicable(sums: RegionSums) -> float | None:
     """Return the share of the land that is mapped and inside the model's area."""
     if sums.outside_share is None:
         return None
     return (1.0 - sums.outside_share) * sums.valid_share
-
-
-def _refuse_few(request: AssistedRequest, region: Region, used: int, lost: int) -> None:
-    least = LEAST[request.method]
-    if used < least:
-        raise Refusal(
-            f"{used} plots on mapped land of {region.id} ({lost} without a map value)",
-            expected=f"at least {least} for {request.method}",
-            remedy="Sample more; qhsink sample design says how many.",
-        )
-
-
-def _refuse_extrapolation(
-    assisted: AssistedMean, region: Region, settings: Settings
-) -> None:
-    rules = load_interval_rules(settings.project)
-    if assisted.g_range is not None and extrapolates(assisted.g_range, rules):
-        low, high = assisted.g_range
-        raise Refusal(
-            f"regression weights of {low:.2g} to {high:.2g} times the design's in "
-            f"{region.id}",
-            expected=f"above 0 and up to {rules.largest_g:g}: the slope hangs on a few "
-            "plots, as where the map saturates",
-            remedy="Use --method difference, or sample more.",
-        )
 
 
 def _count_by_stratum(
