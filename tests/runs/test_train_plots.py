@@ -37,6 +37,7 @@ from qhsink.steps.plot_windows import (
 )
 from qhsink.steps.request import RunRequest, find_source
 from qhsink.steps.train import run_training
+from qhsink.steps.train_plots import check_plots, plot_data
 from qhsink.steps.train_request import TrainRequest
 from qhsink.steps.twin_plots import Campaign, twin_plots
 
@@ -210,6 +211,36 @@ def test_what_was_read_once_is_not_read_again(campaign, chain, monkeypatch):
     monkeypatch.setattr(plot_features, "make_composite", fail)
     again = extract_features(checked(frame, target), target, *rest)
     pd.testing.assert_frame_equal(first.rows, again.rows)
+
+
+def test_terrain_is_not_corrected_above_plots_and_the_card_says_so(
+    campaign, chain, coarse_config, archive, tmp_path
+):
+    target, source, config, settings = chain
+    path, table = tmp_path / "terrain.toml", tmp_path / "plots.csv"
+    write_plots(campaign, table)
+    path.write_text(
+        f'extends = "{coarse_config.as_posix()}"\n'
+        '[corrections]\nterrain = "scs+c"\ndem = "absent.tif"\nview = "c-factor"\n'
+    )
+    request = TrainRequest(
+        "fvc", plots=str(table), source=str(archive), config=str(path)
+    )
+    asked = check_plots(request, target, settings)
+    assert any("do not map with it" in doubt for doubt in asked.doubts)
+    data = plot_data(request, target, asked, settings)
+    told = data.told["extraction"]
+    assert "too small for a fit" in told["corrections_off"]["terrain"]
+    assert list(told["corrections"]) == ["view"]
+    assert any(
+        "correction of terrain" in said for said in data.told["source"]["doubts"]
+    )
+    view = config.corrections.model_copy(update={"view": "c-factor"})
+    without = config.model_copy(update={"corrections": view})
+    rows = extract_features(asked.plots, target, source, without, settings).rows
+    assert data.samples.target.size == (rows["fate"] == "used").sum()
+    red = rows.loc[rows["fate"] == "used", "red"]
+    np.testing.assert_array_equal(data.samples.reflectance["red"], red)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "gpkg", "parquet"])

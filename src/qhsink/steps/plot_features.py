@@ -46,6 +46,12 @@ from qhsink.store import Key, Store, code_version, make_key
 
 progress = logging.getLogger("qhsink.progress")
 
+TERRAIN_OFF = (
+    "terrain light is fitted on the slopes of a whole tile; the window around a plot "
+    "is too small for a fit"
+)
+"""Why one correction is never made above plots."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlotFeatures:
@@ -70,6 +76,26 @@ class PlotFeatures:
         return {str(k): int(v) for k, v in fates.value_counts(sort=False).items()}
 
 
+def corrections_off(config: RunConfig) -> dict[str, str]:
+    """Return the corrections asked for but not made above plots, with the reason."""
+    return {} if config.corrections.terrain == "none" else {"terrain": TERRAIN_OFF}
+
+
+def spell_corrections_off(config: RunConfig) -> list[str]:
+    """Return a clause for each correction asked for but not made above plots."""
+    return [
+        f"the correction of {kind} that the configuration asks for was not made above "
+        f"the plots ({why}): do not map with it"
+        for kind, why in corrections_off(config).items()
+    ]
+
+
+def as_above_plots(config: RunConfig) -> RunConfig:
+    """Return the configuration without what ``corrections_off`` names."""
+    made = config.corrections.model_copy(update={"terrain": "none"})
+    return config.model_copy(update={"corrections": made})
+
+
 def extract_features(
     plots: TrainingPlots,
     target: ModelTarget,
@@ -88,7 +114,8 @@ def extract_features(
     source : SourceConfig
         Where pixels come from.
     config : RunConfig
-        Grid, masks and composite: those of the runs that the model is meant for.
+        Grid, masks, corrections and composite: those of the runs that the model is
+        meant for, without terrain light (``corrections_off``).
     settings : Settings
         Store and threads.
 
@@ -104,6 +131,7 @@ def extract_features(
     ``LEAST_COVERED`` remains is not used. Bands are averaged, and features made of
     the averages. An error of the plot's recorded place is not modelled.
     """
+    config = as_above_plots(config)
     grid = config.grid.build()
     places = grid_places(plots, grid)
     periods = composite_periods(plots, target, config)

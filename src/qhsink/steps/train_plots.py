@@ -37,7 +37,13 @@ from qhsink.mapping.training import Recipe, Samples
 from qhsink.regions.database import load_database
 from qhsink.registry import table_digest
 from qhsink.steps.finished import LEAST_COVERED
-from qhsink.steps.plot_features import PlotFeatures, extract_features
+from qhsink.steps.plot_features import (
+    PlotFeatures,
+    as_above_plots,
+    corrections_off,
+    extract_features,
+    spell_corrections_off,
+)
 from qhsink.steps.plot_files import read_plots
 from qhsink.steps.plot_windows import grid_places
 from qhsink.steps.request import find_source
@@ -92,9 +98,10 @@ def check_plots(
     config = _run_config(request, settings)
     if config.regions.inside_province:
         _refuse_abroad(plots, config.grid.build(), settings)
-    doubts = tuple(str(copy) for copy in linear_copies(measured_columns(frame)))
+    doubts = [str(copy) for copy in linear_copies(measured_columns(frame))]
+    doubts += spell_corrections_off(config)
     weighted = PROBABILITY in frame or WEIGHT in frame
-    return CheckedPlots(path, column, plots, config, doubts, weighted)
+    return CheckedPlots(path, column, plots, config, tuple(doubts), weighted)
 
 
 def plot_data(
@@ -310,7 +317,8 @@ def _extraction(
         "scenes_sha256": hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest(),
         "scenes_left_out": dict(features.shifted),
         "pixel_m": checked.config.grid.pixel_size_m,
-        "corrections": checked.config.corrections.in_use(),
+        "corrections": as_above_plots(checked.config).corrections.in_use(),
+        "corrections_off": corrections_off(checked.config),
         "plot_m": [round(float(sizes.min()), 2), round(float(sizes.max()), 2)],
         "position_sd_m": None if error is None else round(float(error[used].max()), 2),
         "value_se": None if se is None else round(float(np.median(se[used])), 6),
