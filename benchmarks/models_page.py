@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhsink.config import Settings, load_model_targets, load_run_config, load_settings
+from qhsink.config.train_twin import load_twin_training
 from qhsink.domain.model_target import ModelTarget
 from qhsink.mapping.card import interval_rule
 from qhsink.mapping.ecosystem import choose_class, class_probabilities
@@ -24,7 +25,7 @@ from qhsink.mapping.features import feature_matrix
 from qhsink.mapping.validation import DecileBias, Scores, bias_by_decile, score
 from qhsink.registry import Model, load_model
 from qhsink.steps.map_indicators import ECOSYSTEM
-from qhsink.steps.twin_pixels import TwinPixels, load_twin_training, read_worlds
+from qhsink.steps.twin_pixels import TwinPixels, read_worlds
 
 BEGIN = "<!-- python -m benchmarks.models_page: begin -->"
 END = "<!-- python -m benchmarks.models_page: end -->"

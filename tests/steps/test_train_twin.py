@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.models_page import BEGIN, END, replace_section
 from qhsink.config import load_model_targets, load_settings
+from qhsink.config.train_twin import DEMO_SEED, load_twin_training
 from qhsink.domain.errors import BadInput, ConfigError
 from qhsink.domain.scene import BANDS
 from qhsink.registry import check_model
@@ -18,11 +19,9 @@ from qhsink.steps.train_ecosystem import train_ecosystem
 from qhsink.steps.train_request import TrainRequest
 from qhsink.steps.train_twin import spread_classes, twin_data
 from qhsink.steps.twin_pixels import (
-    DEMO_SEED,
     ECOSYSTEM_OF,
     TRUTHS,
     TwinPixels,
-    load_twin_training,
     read_worlds,
 )
 from qhsink.twin.classes import ECOSYSTEMS

@@ -6,7 +6,7 @@ mapped only where an indicator that is reported needs them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,8 +66,3 @@ def reported_targets(config: RunConfig) -> tuple[str, ...]:
             remedy=f'Add {ECOSYSTEM} = "{ECOSYSTEM}-..." under [models].',
         )
     return chosen
-
-
-def lacking_input(indicator_id: str, targets: Sequence[str]) -> bool:
-    """Return whether no model is named for the target of an indicator."""
-    return TARGET_INDICATORS[indicator_id].target not in targets

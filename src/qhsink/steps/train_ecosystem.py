@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhsink.config import Settings, load_model_targets
+from qhsink.config.train_twin import load_twin_training
 from qhsink.domain.errors import BadInput
 from qhsink.domain.model_target import ModelTargets
 from qhsink.mapping.card.classes import describe_classes
@@ -30,7 +31,7 @@ from qhsink.registry import save_model
 from qhsink.steps.train import MadeModel, make_writable, models_folder, versions
 from qhsink.steps.train_request import TrainRequest
 from qhsink.steps.train_twin import TWIN_FEATURES, describe_twin, spread_classes
-from qhsink.steps.twin_pixels import Report, load_twin_training, read_worlds
+from qhsink.steps.twin_pixels import Report, read_worlds
 
 LEAST_SHARE = 0.005
 """A class with a lesser share of clear land is left out: water and snow are masked

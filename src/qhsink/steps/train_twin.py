@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhsink.config import Settings
+from qhsink.config.train_twin import TwinTraining, load_twin_training
 from qhsink.domain.errors import BadInput
 from qhsink.domain.model_target import ModelTarget
 from qhsink.mapping.features import REFLECTANCE_FLOOR
@@ -23,8 +24,6 @@ from qhsink.steps.train_tables import TrainingData, with_provenance
 from qhsink.steps.twin_pixels import (
     Report,
     TwinPixels,
-    TwinTraining,
-    load_twin_training,
     read_worlds,
 )
 

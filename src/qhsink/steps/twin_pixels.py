@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,6 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pydantic import Field
 from shapely.geometry.base import BaseGeometry
 from threadpoolctl import threadpool_limits
 
@@ -29,12 +28,9 @@ from qhsink.config import (
     Settings,
     SourceConfig,
     load_run_config,
-    parse_section,
     project_dir,
-    read_toml,
 )
-from qhsink.config.parsing import Section
-from qhsink.domain.errors import ConfigError
+from qhsink.config.train_twin import TwinTraining
 from qhsink.domain.period import peak_season
 from qhsink.domain.scene import BANDS
 from qhsink.grid import qinghai_albers
@@ -54,8 +50,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Report = Callable[[str], None]
 
-DEMO_SEED = 2025
-"""World of the demonstration archive: nothing may be trained or judged on it."""
 TRUTHS = (
     "fvc",
     "canopy_cover",
@@ -82,29 +76,6 @@ ECOSYSTEM_OF: Mapping[int, str] = {
 _NOT_PIXELS = {"train_seeds", "test_seeds", "samples", "class_samples"}
 _MARGIN_DEG = 0.02
 _LAKE_REACH_M = 20_000.0
-
-
-class TwinTraining(Section):
-    """Worlds to train and to judge on: ``config/train_twin.toml``."""
-
-    train_seeds: Annotated[tuple[int, ...], Field(min_length=1)]
-    """Seeds of the worlds that models learn from."""
-    test_seeds: tuple[int, ...]
-    """Seeds of the worlds they are judged on."""
-    year: int
-    """Year of the scenes."""
-    pixel_size_m: Annotated[float, Field(gt=0)]
-    """Edge of a pixel [m]."""
-    square_m: Annotated[float, Field(gt=0)]
-    """Edge of a square [m]."""
-    every: Annotated[int, Field(ge=1)]
-    """Pixels are taken in every so many rows and columns."""
-    samples: Annotated[int, Field(ge=200)]
-    """Training pixels of a target."""
-    class_samples: Annotated[int, Field(ge=50)]
-    """Training pixels of one ecosystem, at most."""
-    regions: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Real regions that squares are cut out of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,27 +108,6 @@ class TwinPixels:
                 else values[rows]
             )
         return TwinPixels(**parts)
-
-
-def load_twin_training(path: Path | None = None) -> TwinTraining:
-    """Return the worlds in ``path``, or in the project's ``config/train_twin.toml``.
-
-    Raises
-    ------
-    ConfigError
-        When a key is wrong, or one world is for two purposes.
-    """
-    path = path or project_dir() / "config" / "train_twin.toml"
-    spec = parse_section(TwinTraining, read_toml(path), where=path.name)
-    seeds = (*spec.train_seeds, *spec.test_seeds, DEMO_SEED)
-    if len(set(seeds)) < len(seeds):
-        raise ConfigError(
-            f"{path.name}: seeds {', '.join(map(str, seeds))} (the last: the "
-            "demonstration's)",
-            expected="other worlds for training, for judging and for the demonstration",
-            remedy="Change the seed that stands twice.",
-        )
-    return spec
 
 
 def read_worlds(

@@ -16,9 +16,6 @@ from scipy import stats
 CELL = ["indicator", "size", "mode"]
 """What rows are counted by."""
 
-CLAIMED = 0.90
-"""The level whose coverage is judged."""
-
 HONEST = (0.85, 0.95)
 """Coverage of a 90 % interval that counts as what it claims."""
 

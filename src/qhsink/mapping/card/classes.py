@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qhsink.mapping.card.parts import section_features, section_head, versions_of
 from qhsink.mapping.card.results import markdown_table
 from qhsink.mapping.features import FEATURES
 from qhsink.mapping.samples import Recipe
@@ -103,15 +104,9 @@ def render_class_card(card: Mapping[str, Any]) -> str:
     science = card["science"]
     return "\n".join(
         [
-            f"# {card['id']}",
-            "",
-            science["definition"]["en"],
-            "",
-            science["definition"]["zh"],
-            "",
-            f"**Domain.** {science['domain']}",
-            "",
+            *section_head(card),
             *_section_data(science),
+            *section_features(science),
             *_section_method(science),
             *_section_results(science),
             *_section_reproduce(card),
@@ -134,13 +129,6 @@ def _section_data(science: Mapping[str, Any]) -> Iterator[str]:
 def _section_method(science: Mapping[str, Any]) -> Iterator[str]:
     recipe = science["recipe"]
     hidden = " and ".join(str(width) for width in recipe["hidden"])
-    yield "## Features"
-    yield ""
-    yield from markdown_table(
-        ("name", "formula", "unit", "source"),
-        [tuple(feature.values()) for feature in science["features"]],
-    )
-    yield ""
     yield "## Method"
     yield ""
     yield (
@@ -204,13 +192,12 @@ def _section_results(science: Mapping[str, Any]) -> Iterator[str]:
 
 def _section_reproduce(card: Mapping[str, Any]) -> Iterator[str]:
     run = card["run"]
-    versions = ", ".join(f"{name} {text}" for name, text in run["versions"].items())
     yield "## Make it again"
     yield ""
     yield f"    {run['command']}"
     yield ""
     yield "Seeded and single-threaded: the same environment gives the same digest."
     yield ""
-    yield f"* Made with: {versions}"
+    yield f"* Made with: {versions_of(card)}"
     yield f"* Digest (weights and scientific part of `card.json`): `{card['digest']}`"
     yield ""

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qhsink.mapping.card.classes import render_class_card
+from qhsink.mapping.card.parts import section_features, section_head, versions_of
 from qhsink.mapping.card.results import (
     grouping,
-    markdown_table,
     section_errors,
     section_folds,
     section_interval,
@@ -27,15 +27,9 @@ def render_card(card: Mapping[str, Any]) -> str:
         return render_class_card(card)
     return "\n".join(
         [
-            f"# {card['id']}",
-            "",
-            science["definition"]["en"],
-            "",
-            science["definition"]["zh"],
-            "",
-            f"**Domain.** {science['domain']}",
-            "",
+            *section_head(card),
             *_section_data(science),
+            *section_features(science),
             *_section_method(science),
             *section_settings(science),
             *section_results(science, run["cpu_ms_per_mpx"]),
@@ -66,13 +60,6 @@ def _section_data(science: Mapping[str, Any]) -> Iterator[str]:
 def _section_method(science: Mapping[str, Any]) -> Iterator[str]:
     recipe = science["recipe"]
     hidden = " and ".join(str(width) for width in recipe["hidden"])
-    yield "## Features"
-    yield ""
-    yield from markdown_table(
-        ("name", "formula", "unit", "source"),
-        [tuple(feature.values()) for feature in science["features"]],
-    )
-    yield ""
     yield "## Method"
     yield ""
     yield (
@@ -125,7 +112,6 @@ def _section_area(science: Mapping[str, Any]) -> Iterator[str]:
 
 def _section_reproduce(card: Mapping[str, Any]) -> Iterator[str]:
     science, run = card["science"], card["run"]
-    versions = ", ".join(f"{name} {text}" for name, text in run["versions"].items())
     yield "## Make it again"
     yield ""
     yield f"    {run['command']}"
@@ -136,7 +122,7 @@ def _section_reproduce(card: Mapping[str, Any]) -> Iterator[str]:
         f"within {science['tolerance']:g} (a test retrains and compares)."
     )
     yield ""
-    yield f"* Made with: {versions}"
+    yield f"* Made with: {versions_of(card)}"
     covered = "weights and"
     if "applicability" in science:
         covered = "weights, area of applicability and"
