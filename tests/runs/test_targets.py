@@ -20,7 +20,7 @@ from qhsink.steps.dry_run import foresee
 from qhsink.steps.map_indicators import TARGET_INDICATORS
 from qhsink.steps.monitor import run_monitor
 from qhsink.steps.request import RunRequest, set_up
-from qhsink.steps.target_maps import load_target_models
+from qhsink.steps.target_models import load_target_models
 
 pytestmark = pytest.mark.xdist_group("runs")
 

@@ -24,6 +24,7 @@ from qhsink.reporting import (
     translations,
     wording,
 )
+from qhsink.reporting.field_names import field_words
 from qhsink.reporting.intervals import interval_charts
 from qhsink.reporting.record import RegionPicture, ReportRow, RunReport
 
@@ -192,7 +193,7 @@ def _templates() -> jinja2.Environment:
         "rule_zh": translations.rule_in_chinese,
         "scene_note_zh": translations.scene_note_in_chinese,
         "domain_zh": _domain,
-        "field": wording.field_words,
+        "field": field_words,
         "scalar": layout.scalar_text,
         "form": layout.form_of,
         "summary": layout.card_summary,

@@ -13,7 +13,8 @@ from qhsink.registry import load_model
 from qhsink.steps.guard import exclude_shifted
 from qhsink.steps.plan import make_plan, tile_jobs
 from qhsink.steps.request import RunRequest, set_up
-from qhsink.steps.target_maps import load_target_models, target_keys
+from qhsink.steps.target_maps import target_keys
+from qhsink.steps.target_models import load_target_models
 from qhsink.steps.tiles import tile_keys
 from qhsink.store import Key, Store
 

@@ -15,13 +15,18 @@ from qhsink.domain.errors import ConfigError, Refusal
 from qhsink.domain.estimate import Estimate, Target, Verdict
 from qhsink.domain.indicator import Indicator
 from qhsink.domain.region import Region
-from qhsink.estimation.ledger import COLUMNS, RegionSums, sum_region
+from qhsink.estimation.ledger import COLUMNS, sum_region
 from qhsink.indicators.definitions import admit
 from qhsink.indicators.interval import student_interval
 from qhsink.indicators.verdict import judge
 from qhsink.reporting.record import ReportRow
 from qhsink.steps.map_indicators import TARGET_INDICATORS
 from qhsink.steps.plan import MAP_INDICATORS, Kind, RunPlan
+from qhsink.steps.region_pixels import (
+    least_valid_share,
+    require_pixels,
+    too_little_seen,
+)
 from qhsink.steps.residuals import (
     Cells,
     Residuals,
@@ -166,9 +171,10 @@ def _estimate(
             remedy="Run that month or a later one of the same year.",
         )
     admit(indicator, period=plan.period(kind), available=available)
-    _require_pixels(plan, ledger, region, kind, tiles)
+    require_pixels(plan, ledger.failed[kind], region, kind=kind, tiles=tiles)
     sums = sum_region(ledger.rows[kind], plan.leaves.members[region.id])
-    _require_valid_share(plan, region, sums)
+    if sums.valid_share < least_valid_share(plan) or sums.land_ha <= 0:
+        raise too_little_seen(plan, region, sums)
     mean = modelled_mean(
         sums,
         basis.residuals,
@@ -197,37 +203,6 @@ def _estimate(
         flags=basis.residuals.flags,
         outside_share=sums.outside_share,
     )
-
-
-def _require_pixels(
-    plan: RunPlan, ledger: Ledger, region: Region, kind: Kind, tiles: Collection[str]
-) -> None:
-    period = plan.period(kind)
-    if not plan.scenes_of(kind):
-        raise Refusal(
-            f"no scene of {period.label} for {region.id}",
-            expected=f"at least one between {period.start} and {period.end}",
-            remedy="Choose another month, or check the source.",
-        )
-    failures = [text for t, text in ledger.failed[kind].items() if t in tiles]
-    if failures:
-        raise Refusal(
-            f"{len(failures)} of {len(tiles)} tiles of {region.id} could not be read: "
-            f"{failures[0]}",
-            expected="every tile of the region",
-            remedy="Mend the source and run again: finished tiles are kept.",
-        )
-
-
-def _require_valid_share(plan: RunPlan, region: Region, sums: RegionSums) -> None:
-    least = plan.setup.config.regions.min_valid_share
-    if sums.valid_share < least or sums.land_ha <= 0:
-        raise Refusal(
-            f"{sums.valid_share:.1%} of the land of {region.id} has enough clear "
-            "observations",
-            expected=f"at least {least:.0%}",
-            remedy="Wait for more scenes, or choose a longer period.",
-        )
 
 
 def verdict_on(

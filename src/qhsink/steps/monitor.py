@@ -24,7 +24,7 @@ from qhsink.steps.plan import (
 )
 from qhsink.steps.publish import Published, publish
 from qhsink.steps.request import RunRequest, set_up
-from qhsink.steps.target_maps import load_target_models
+from qhsink.steps.target_models import load_target_models
 from qhsink.steps.tiles import TileOutcome
 from qhsink.store import Key, Store, code_version, make_key
 

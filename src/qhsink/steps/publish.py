@@ -33,7 +33,7 @@ from qhsink.steps.estimates import Ledger, refused_regions
 from qhsink.steps.pictures import region_picture
 from qhsink.steps.plan import RunPlan, plan_token
 from qhsink.steps.published_files import published_files
-from qhsink.steps.target_maps import load_target_models
+from qhsink.steps.target_models import load_target_models
 from qhsink.steps.tiles import TileOutcome
 from qhsink.store import code_version, file_digest
 

@@ -15,7 +15,7 @@ from qhsink.reporting.catalogue import MapBand
 from qhsink.steps.map_indicators import ECOSYSTEM
 from qhsink.steps.plan import Kind, RunPlan
 from qhsink.steps.rasters import NODATA, SCALE
-from qhsink.steps.target_maps import load_target_models
+from qhsink.steps.target_models import load_target_models
 from qhsink.steps.target_rasters import (
     ECOSYSTEM_FILE,
     PROBABILITY_FILE,

@@ -26,7 +26,12 @@ from qhsink.indicators.definitions import admit
 from qhsink.indicators.interval import student_interval
 from qhsink.steps.map_indicators import TARGET_INDICATORS, reported_targets
 from qhsink.steps.plan import RunPlan
-from qhsink.steps.target_maps import load_target_models
+from qhsink.steps.region_pixels import (
+    least_valid_share,
+    require_pixels,
+    too_little_seen,
+)
+from qhsink.steps.target_models import load_target_models
 from qhsink.steps.tiles import TileOutcome, read_target_ledger
 from qhsink.store import Store
 
@@ -114,7 +119,7 @@ def target_estimate(
             remedy="Run that month or a later one of the same year.",
         )
     admit(indicator, period=peak, available=available)
-    _require_pixels(plan, ledger, region, tiles)
+    require_pixels(plan, ledger.failed, region, kind="peak", tiles=tiles)
     mine = ledger.rows[ledger.rows["target"] == chosen.rows]
     sums = sum_region(mine, plan.leaves.members[region.id])
     _require_land(plan, region, sums)
@@ -147,35 +152,9 @@ def target_estimate(
     )
 
 
-def _require_pixels(
-    plan: RunPlan, ledger: TargetRows, region: Region, tiles: Collection[str]
-) -> None:
-    period = plan.period("peak")
-    if not plan.scenes_of("peak"):
-        raise Refusal(
-            f"no scene of {period.label} for {region.id}",
-            expected=f"at least one between {period.start} and {period.end}",
-            remedy="Choose another month, or check the source.",
-        )
-    failures = [text for tile, text in ledger.failed.items() if tile in tiles]
-    if failures:
-        raise Refusal(
-            f"{len(failures)} of {len(tiles)} tiles of {region.id} could not be read: "
-            f"{failures[0]}",
-            expected="every tile of the region",
-            remedy="Mend the source and run again: finished tiles are kept.",
-        )
-
-
 def _require_land(plan: RunPlan, region: Region, sums: RegionSums) -> None:
-    least = plan.setup.config.regions.min_valid_share
-    if sums.valid_share < least:
-        raise Refusal(
-            f"{sums.valid_share:.1%} of the land of {region.id} has enough clear "
-            "observations",
-            expected=f"at least {least:.0%}",
-            remedy="Wait for more scenes, or choose a longer period.",
-        )
+    if sums.valid_share < least_valid_share(plan):
+        raise too_little_seen(plan, region, sums)
     if sums.land_ha <= 0.0:
         raise Refusal(
             f"no pixel of {region.id} is of the ecosystems of the target",

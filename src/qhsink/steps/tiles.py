@@ -36,12 +36,8 @@ from qhsink.steps.rasters import (
     write_composite,
     write_maps,
 )
-from qhsink.steps.target_maps import (
-    TargetWork,
-    clear_land,
-    load_target_models,
-    target_keys,
-)
+from qhsink.steps.target_maps import TargetWork, clear_land, target_keys
+from qhsink.steps.target_models import load_target_models
 from qhsink.store import Key, Store, code_version, make_key
 
 
