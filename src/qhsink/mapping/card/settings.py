@@ -17,7 +17,7 @@ def section_settings(science: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield (
         f"{len(search['candidates'])} settings of {search['members']} members each, on "
-        f"the folds that decide ({search['title']}). The recipe's own stands unless "
+        f"the folds that decide: {search['title']}. The recipe's own stands unless "
         "another beats it by more than the standard error of their difference over "
         "folds."
     )
@@ -37,7 +37,8 @@ def section_settings(science: Mapping[str, Any]) -> Iterator[str]:
     )
     yield ""
     yield (
-        "The scores below on these same folds are a little too good: the chosen is the "
-        "best of several on them. The other kinds of folds had no part in it."
+        "The setting may have been picked by these same folds, so the scores below on "
+        "them may be a little too good: the best of several always looks better than "
+        "it is. The other kinds of folds had no part in it."
     )
     yield ""
