@@ -103,7 +103,7 @@ class ModelChoice(Section):
     """Exact model ids; never ``latest``."""
 
     fvc: str
-    """Folder name in ``models/`` of the model of vegetation cover; every run has one."""
+    """Folder in ``models/`` of the model of vegetation cover; every run has one."""
     ecosystem: str | None = None
     """... of the classifier that says which ecosystem holds where."""
     canopy_cover: str | None = None

@@ -55,8 +55,6 @@ class TrialSpec(BaseModel):
     """Least plots in a stratum."""
     bands: Annotated[int, Field(ge=1)]
     """Strata by map value."""
-    correlation_range_m: Annotated[float, Field(gt=0)]
-    """Range of the residuals' exponential correlation [m]: assumed."""
     lines: tuple[float, ...]
     """Targets judged, as target minus truth."""
     plots_rules: PlotRules
