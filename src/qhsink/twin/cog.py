@@ -20,6 +20,7 @@ COG_OPTIONS = {
     "predictor": 2,
     "blocksize": 512,
     "overview_resampling": "nearest",
+    "overview_count": 1,
     "sparse_ok": True,
     "num_threads": 1,
 }

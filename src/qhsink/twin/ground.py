@@ -85,18 +85,7 @@ def truth_at(
 
 def ground_on(land: Landscape, day: float = PEAK) -> Ground:
     """Return the truth of a landscape on a day of its year, by default at its peak."""
-    rows = np.empty((7, land.potential.size), dtype=np.float32)
-    kinds = np.empty(land.potential.size, dtype=np.uint8)
-    fill_truth(
-        land.rules,
-        day,
-        land.elevation,
-        land.potential,
-        land.event,
-        land.layers,
-        kinds,
-        rows,
-    )
+    kinds, rows = _truth(land, day, 7)
     return Ground(
         ecosystem=kinds,
         elevation=land.elevation,
@@ -108,3 +97,28 @@ def ground_on(land: Landscape, day: float = PEAK) -> Ground:
         agb_forest=rows[AGB_FOREST],
         growing_stock=rows[GROWING_STOCK],
     )
+
+
+def cover_on(land: Landscape, day: float) -> NDArray[np.float32]:
+    """Return the ``fvc`` of ``ground_on`` alone, at a third of its cost, shape (n,)."""
+    cover: NDArray[np.float32] = _truth(land, day, 1)[1][FVC]
+    return cover
+
+
+def _truth(
+    land: Landscape, day: float, count: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return classes and the first rows of the truth."""
+    rows = np.empty((count, land.potential.size), dtype=np.float32)
+    kinds = np.empty(land.potential.size, dtype=np.uint8)
+    fill_truth(
+        land.rules,
+        day,
+        land.elevation,
+        land.potential,
+        land.event,
+        land.layers,
+        kinds,
+        rows,
+    )
+    return kinds, rows

@@ -128,6 +128,7 @@ def _make(
     coding = sentinel2_items.coding_of(order.processing, spec.sensor)
     instrument = spec.sensor.instrument()._replace(offset=coding.offset)
     confusion = spec.sensor.confusion()
+    footprint = outline_lonlat(here.valid, here.frame.epsg)
     items = []
     passes = sentinel2_items.passes_in(spec.passes, order.year)
     for when, light in zip(passes, skies, strict=True):
@@ -144,7 +145,7 @@ def _make(
             granule,
             when,
             year=order.year,
-            footprint=outline_lonlat(here.valid, here.frame.epsg),
+            footprint=footprint,
             shares=dict(enumerate(counts.tolist())),
             files=files,
             coding=coding,

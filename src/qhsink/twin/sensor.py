@@ -168,6 +168,15 @@ def _slope_light(gx: float, gy: float, light: Light) -> tuple[float, float]:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
+def _has_crowns(state: np.ndarray, first: int, count: int, leafy: int) -> bool:
+    """Whether needle (0) or broadleaved (1) crowns stand on any of some pixels."""
+    for k in range(first, first + count):
+        if state[9, k] > 0.0 and (state[11, k] > 0.5) == (leafy == 1):
+            return True
+    return False
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
 def _fill_exposure(  # noqa: PLR0913, PLR0917 - compiled code takes arrays
     x: np.ndarray,
     y: np.ndarray,
@@ -190,7 +199,7 @@ def _fill_exposure(  # noqa: PLR0913, PLR0917 - compiled code takes arrays
     features = np.zeros((FEATURES, CHUNK), np.float32)
     one, two = np.empty(shape, np.float32), np.empty(shape, np.float32)
     terms = np.empty((TERMS, CHUNK), np.float32)
-    crowns = np.empty((2, TERMS, CHUNK), np.float32)
+    crowns = np.zeros((2, TERMS, CHUNK), np.float32)
     rho, raw, errors = np.empty(BANDS), np.empty(BANDS), np.empty((2, BANDS))
     sky_room, overhead = np.empty((SKY_ROOM, CHUNK)), np.empty((4, CHUNK))
     smooth = np.empty((4, CHUNK))
@@ -201,8 +210,9 @@ def _fill_exposure(  # noqa: PLR0913, PLR0917 - compiled code takes arrays
         fill_smooth(part_x, part_y, light.seed, sky_room, smooth)
         fill_canopies(state, first, count, 0, x, light, instrument, features)
         fill_terms(features, net, one, two, terms)
-        if state[9, first : first + count].max() > 0.0:
-            for tree in range(2):
+        for tree in range(2):
+            # The other kind's terms are from an earlier chunk, and weigh nothing.
+            if _has_crowns(state, first, count, tree):
                 fill_canopies(
                     state, first, count, tree + 1, x, light, instrument, features
                 )

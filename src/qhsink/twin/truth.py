@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from shapely.geometry.base import BaseGeometry
 
 from qhsink.twin.classes import CODES, ECOSYSTEMS, GRASSLAND, SNOW, WATER
 from qhsink.twin.cog import COG_OPTIONS
-from qhsink.twin.ground import Ground, ground_on
+from qhsink.twin.ground import cover_on, ground_on
 from qhsink.twin.orders import Terrain
 from qhsink.twin.world import World
 
@@ -112,8 +112,7 @@ def write_truth(
         raster = np.full(inside.shape, layer.nodata, dtype=layer.dtype)
         raster[inside] = values
         _write(place / f"{name}.tif", raster, layer, transform, crs)
-    found = {name: values * layer.scale for name, (layer, values) in numbers.items()}
-    return _means(found, pixel_size)
+    return _means(numbers, pixel_size)
 
 
 def _lattice(
@@ -152,18 +151,19 @@ def _survey(
         land = world.at(x, y, shore[part][rows, columns])
         peak = ground_on(land)
         for name, layer in LAYERS.items():
-            kept.setdefault(name, []).append(_numbers(peak, layer))
+            values = getattr(peak, layer.field)
+            kept.setdefault(name, []).append(_numbers(values, layer))
         for month in MONTHS:
             day = dt.date(world.year, month, 15).timetuple().tm_yday
-            then = _numbers(ground_on(land, float(day)), MONTHLY)
+            then = _numbers(cover_on(land, float(day)), MONTHLY)
             kept.setdefault(f"fvc_{month:02d}", []).append(then)
     return {name: (layers[name], np.concatenate(v)) for name, v in kept.items()}
 
 
-def _numbers(ground: Ground, layer: Layer) -> NDArray[Any]:
+def _numbers(values: NDArray[Any], layer: Layer) -> NDArray[Any]:
     """Return digital numbers of a field; the largest is kept for nodata."""
-    values = np.rint(getattr(ground, layer.field) / layer.scale)
-    numbers: NDArray[Any] = np.clip(values, 0, layer.top - 1).astype(layer.dtype)
+    steps = np.rint(values / layer.scale)
+    numbers: NDArray[Any] = np.clip(steps, 0, layer.top - 1).astype(layer.dtype)
     return numbers
 
 
@@ -230,28 +230,36 @@ def write_events(
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
-def _means(found: dict[str, NDArray[Any]], pixel_size: float) -> dict[str, Any]:
-    kind = found["ecosystem"].astype(np.uint8)
-    land = kind != WATER
+def _means(
+    numbers: Mapping[str, tuple[Layer, NDArray[Any]]], pixel_size: float
+) -> dict[str, Any]:
+    """Return a region's means and totals, one map in memory at a time."""
+
+    def values(name: str) -> NDArray[np.float64]:
+        layer, found = numbers[name]
+        return np.asarray(found * layer.scale, dtype=np.float64)
+
+    kind = numbers["ecosystem"][1]
+    land, grassland = kind != WATER, np.isin(kind, GRASSLAND)
     everywhere = np.ones(kind.size, dtype=np.bool_)
     hectares = pixel_size**2 / 10_000.0
     areas = np.bincount(kind, minlength=CODES) * hectares
-    cover = found["fvc_peak"]
+    cover, herbs = values("fvc_peak"), values("agb_grass")
     totals = {
-        "agb_grass_t": found["agb_grass"].sum() * hectares * 0.01,
-        "agb_forest_t": found["agb_forest"].sum() * hectares,
-        "growing_stock_m3": found["growing_stock"].sum() * hectares,
+        "agb_grass_t": herbs.sum() * hectares * 0.01,
+        "agb_forest_t": values("agb_forest").sum() * hectares,
+        "growing_stock_m3": values("growing_stock").sum() * hectares,
     }
     return {
         "area_ha": round(kind.size * hectares, 2),
         "fvc_peak_mean": _mean(cover, everywhere),
         "fvc_peak_mean_without_water": _mean(cover, land),
         "fvc_peak_mean_without_water_and_ice": _mean(cover, land & (kind != SNOW)),
-        "fvc_peak_mean_grassland": _mean(cover, np.isin(kind, GRASSLAND)),
-        "canopy_cover_mean": _mean(found["canopy_cover"], everywhere),
-        "shrub_cover_mean": _mean(found["shrub_cover"], everywhere),
-        "lai_mean": _mean(found["lai"], everywhere),
-        "agb_grass_mean_grassland": _mean(found["agb_grass"], np.isin(kind, GRASSLAND)),
+        "fvc_peak_mean_grassland": _mean(cover, grassland),
+        "canopy_cover_mean": _mean(values("canopy_cover"), everywhere),
+        "shrub_cover_mean": _mean(values("shrub_cover"), everywhere),
+        "lai_mean": _mean(values("lai"), everywhere),
+        "agb_grass_mean_grassland": _mean(herbs, grassland),
         **{name: round(float(total), 2) for name, total in totals.items()},
         "ecosystem_ha": {
             ECOSYSTEMS[code][0]: round(float(areas[code]), 2) for code in ECOSYSTEMS

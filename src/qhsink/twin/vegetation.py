@@ -148,7 +148,10 @@ def fill_truth(
     kinds: np.ndarray,
     truth: np.ndarray,
 ) -> None:
-    """Fill the class and the truth of n places; a negative day means the peak."""
+    """Fill the class and the truth of n places; a negative day means the peak.
+
+    ``truth`` has one row (cover alone), three (tree and shrub crowns too) or seven.
+    """
     layers = np.empty(rows.shape[0])
     for k in range(ecosystem.size):
         kind = _on_date(k, rules, day, ecosystem, event, rows, layers)
@@ -169,8 +172,12 @@ def fill_truth(
         truth[FVC, k] = ground * low * grown * live + crown * leaf_cover(
             tree_lai, TREE_ANGLE
         )
+        if truth.shape[0] == 1:
+            continue
         truth[CANOPY_COVER, k] = crown
         truth[SHRUB_COVER, k] = ground * shrub
+        if truth.shape[0] == 3:
+            continue
         truth[LAI, k] = (
             ground * lai_of_cover(low * grown, row[ANGLE]) * live + crown * tree_lai
         )

@@ -184,7 +184,7 @@ class World:
         rules = Rules(
             self.year, self.types, self.stands, self.stock_scatter, grid.events
         )
-        truth = np.empty((7, n), dtype=np.float32)
+        truth = np.empty((3, n), dtype=np.float32)
         now = np.empty(n, dtype=np.uint8)
         fill_truth(rules, PEAK, floats[0], kinds, event, layers, now, truth)
         return Landscape(
