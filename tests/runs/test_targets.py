@@ -17,6 +17,7 @@ from qhsink.config import load_model_targets, load_run_config, load_settings
 from qhsink.domain.errors import BadInput, ConfigError, ModelError
 from qhsink.registry import load_model
 from qhsink.steps.dry_run import foresee
+from qhsink.steps.hybrid import HybridRequest, hybrid_estimates
 from qhsink.steps.map_indicators import TARGET_INDICATORS
 from qhsink.steps.monitor import run_monitor
 from qhsink.steps.request import RunRequest, set_up
@@ -236,3 +237,29 @@ def test_every_shipped_model_is_small_and_says_what_it_learnt(config, project_fo
         files = (project_folder / "models" / model_id).iterdir()
         assert sum(path.stat().st_size for path in files) < 2_000_000
         assert model.simulated == (target != "fvc")
+
+
+def test_a_total_along_tracks_is_the_maps_where_every_pixel_is_a_footprint(finished):
+    """Land of other ecosystems is zero on the map, and counts."""
+    _, _, published = finished
+    parts = []
+    for path in sorted(published.out.glob("maps/2025-peak/ecosystem_x*.tif")):
+        with rasterio.open(path) as file:
+            rows, columns = np.nonzero(file.read(1))
+            x, y = map(np.asarray, file.xy(rows, columns))
+            crs = file.crs
+        parts.append(
+            gpd.GeoDataFrame({"t": y}, geometry=gpd.points_from_xy(x, y, crs=crs))
+        )
+    points = pd.concat(parts).to_crs("EPSG:4326")
+    table = pd.DataFrame(
+        {"lon": points.geometry.x, "lat": points.geometry.y, "track": points["t"]}
+    ).astype(str)
+    for indicator in ("agb_grass_map", "arbor_area_map"):
+        asked = HybridRequest(published.out, (GRASSLAND,), indicator, "track")
+        found = hybrid_estimates(asked, table, load_settings())
+        row = found.estimates[0]
+        total = rows_of(published)[indicator].estimate.value
+        assert row.scale * row.map_mean == pytest.approx(total, rel=1e-9)
+        assert row.mean.value == pytest.approx(row.map_mean, rel=0.05, abs=0.002)
+        assert "ecosystem error left out" in row.flags

@@ -11,6 +11,7 @@ import click
 from qhsink.cli.calibrate import calibrated
 from qhsink.cli.estimate_area import area
 from qhsink.cli.estimate_change import change
+from qhsink.cli.estimate_hybrid import hybrid
 from qhsink.cli.estimate_model import model
 from qhsink.cli.estimate_region import region
 from qhsink.cli.estimate_small_area import small_area
@@ -22,5 +23,5 @@ def estimate() -> None:
     """Turn reference samples into numbers with defensible intervals."""
 
 
-for command in (area, total, region, small_area, change, model, calibrated):
+for command in (area, total, region, small_area, change, model, hybrid, calibrated):
     estimate.add_command(command)

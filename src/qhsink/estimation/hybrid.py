@@ -18,8 +18,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qhsink.estimation.intervals import IntervalKind, Limits, limits
-from qhsink.estimation.model_based import ModelVariance, hybrid_variance
+from qhsink.estimation.model_based import (
+    ModelVariance,
+    cluster_mean,
+    hybrid_variance,
+)
 from qhsink.estimation.skewness import estimator_skewness, sum_third_cumulant
+
+
+@dataclass(frozen=True, slots=True)
+class ModelError:
+    """What the model adds to the variance of a mean, common to all its predictions."""
+
+    variance: float
+    """v2 = gbar' S gbar, in the unit of the prediction squared."""
+    df: float
+    """Its degrees of freedom: members less one; ``inf`` where it is stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +96,69 @@ def hybrid_mean(
     model part, weighted by the squares of the parts. The skewness is that of the
     ratio's linearised cluster totals over the whole variance.
     """
+    size = np.asarray(sizes, dtype=float)
+    values = np.asarray(member_totals, dtype=float)
+    _, variance = hybrid_variance(
+        values[:, size > 0.0], size[size > 0.0], residual_variance=residual_variance
+    )
+    return mean_of_clusters(
+        values.mean(axis=0),
+        size,
+        model=ModelError(variance.parameters, len(values) - 1.0),
+        residual_variance=residual_variance,
+    )
+
+
+def mean_of_clusters(
+    totals: ArrayLike,
+    sizes: ArrayLike,
+    *,
+    model: ModelError,
+    residual_variance: float = 0.0,
+) -> HybridMean:
+    """Return the mean over clusters, the error of the model known from elsewhere.
+
+    Parameters
+    ----------
+    totals : array of shape (m,)
+        Sum of predictions, or of differences from a map, by cluster.
+    sizes : array of shape (m,)
+        Footprints by cluster; a cluster without any is left out.
+    model : ModelError
+        Variance of the mean through the model, such as that between a ledger's member
+        means: gbar' S gbar with gbar over the whole region, of which the footprints'
+        mean gradient is an estimate.
+    residual_variance : float
+        Variance of the mean residual over the region.
+
+    Raises
+    ------
+    TableError
+        When there are fewer than 2 clusters with footprints.
+
+    Notes
+    -----
+    mu = sum T_i / sum n_i; V = v1 + v2 + residuals with
+    v1 = sum (T_i - mu n_i)^2 / (nbar^2 m (m - 1)) (methodology D4; the ratio of
+    Cochran 1977, chapter 6, without the finite population correction: the tracks
+    that could have been flown are many more).
+    """
     held = np.asarray(sizes, dtype=float) > 0.0
     size = np.asarray(sizes, dtype=float)[held]
-    values = np.asarray(member_totals, dtype=float)[:, held]
-    value, variance = hybrid_variance(values, size, residual_variance=residual_variance)
-    gap = (values.mean(axis=0) - value * size) / size.sum()
+    total = np.asarray(totals, dtype=float)[held]
+    sampled = cluster_mean(total, size)
+    variance = ModelVariance(model.variance, residual_variance, sampled.variance)
+    gap = (total - sampled.value * size) / size.sum()
     return HybridMean(
-        value=value,
+        value=sampled.value,
         variance=variance,
-        df=_combined_df(variance, clusters=len(size), members=len(values)),
+        df=_combined_df(variance, clusters=len(size), model_df=model.df),
         skewness=estimator_skewness(sum_third_cumulant(gap), variance.total),
         clusters=len(size),
     )
 
 
-def _combined_df(variance: ModelVariance, *, clusters: int, members: int) -> float:
+def _combined_df(variance: ModelVariance, *, clusters: int, model_df: float) -> float:
     below = variance.sampling**2 / (clusters - 1)
-    below += variance.parameters**2 / (members - 1)
+    below += variance.parameters**2 / model_df
     return variance.total**2 / below if below > 0.0 else math.inf

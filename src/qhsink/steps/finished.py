@@ -213,9 +213,18 @@ def region_sums(
 
 
 def map_values(
-    run: FinishedRun, period: Period, x: Floats, y: Floats, *, plot_m: float | None
+    run: FinishedRun,
+    period: Period,
+    x: Floats,
+    y: Floats,
+    *,
+    plot_m: float | None,
+    target: str = "fvc",
 ) -> MapValues:
     """Return the map's value at each plot.
+
+    The map of a further target is zero on land of an ecosystem that it does not
+    speak of.
 
     Parameters
     ----------
@@ -229,15 +238,19 @@ def map_values(
     at_centre, is_water = np.full(len(x), np.nan), np.zeros(len(x), dtype=bool)
     weight, total = np.zeros(len(x)), np.zeros(len(x))
     reach = 0.0 if plot_m is None else plot_m / 2.0
-    for name in _maps(run, period):
+    for name in _maps(run, period, target):
         with rasterio.open(run.file(name)) as file:
             near = _within(file, x, y, reach)
             if not near.size:
                 continue
             values = _physical(file)
+            if target != "fvc":
+                with _beside(run, name, target, "ecosystem") as other:
+                    # A class is known and the target has no value: zero there.
+                    values[np.isnan(values) & (other.read(1) != 0)] = 0.0
             row, col, inside = _cells(file, x[near], y[near])
             at_centre[near[inside]] = values[row[inside], col[inside]]
-            with rasterio.open(run.file(name.replace("/fvc_", "/quality_"))) as other:
+            with _beside(run, name, target, "quality") as other:
                 wet = (other.read(2)[row[inside], col[inside]] & int(Flag.WATER)) != 0
             is_water[near[inside]] = wet
             for plot in near if reach else ():
@@ -251,9 +264,17 @@ def map_values(
     return MapValues(at_centre, is_water & np.isnan(at_centre))
 
 
-def _maps(run: FinishedRun, period: Period) -> Iterator[str]:
-    start = f"maps/{period.label}/fvc_"
+def _maps(run: FinishedRun, period: Period, target: str) -> Iterator[str]:
+    # After the name comes the tile, x...: of ``fvc_`` and of ``agb_grass_`` alike.
+    start = f"maps/{period.label}/{target}_x"
     yield from sorted(name for name in run.digests if name.startswith(start))
+
+
+def _beside(
+    run: FinishedRun, name: str, target: str, other: str
+) -> rasterio.DatasetReader:
+    """Open another map of the same tile."""
+    return rasterio.open(run.file(name.replace(f"/{target}_x", f"/{other}_x")))
 
 
 def _within(
