@@ -22,10 +22,9 @@ from qhsink.twin.emulator import (
     canopy_reflectance,
     fill_features,
 )
-from qhsink.twin.spectra import HEADS
+from qhsink.twin.spectra import BAND_NAMES, HEADS, BandSet
 
 HIDDEN, BATCH, HELD_OUT = 32, 256, 0.2
-BAND_NAMES = ("blue", "green", "red", "nir08", "swir16", "swir22")
 _IMPORTANCE = np.tile([1.0, 0.35, 0.12], 6)
 """How much an error of a, t, r shows in the reflectance over common ground."""
 
@@ -59,7 +58,8 @@ def fit(table: Mapping[str, np.ndarray], *, epochs: int) -> dict[str, np.ndarray
     flat = np.tile([0.0, 1.0, 0.0], 6)
     sign = np.tile([1.0, -1.0, 1.0], 6)
     target = (sign * (terms - flat) / full[:, None]).reshape(len(used), -1)
-    weight = full * np.tile(_IMPORTANCE, len(HEADS))
+    heads = terms.shape[1]
+    weight = full * np.tile(_IMPORTANCE, heads)
     layers = _train(x, target.astype(np.float32), weight.astype(np.float32), epochs)
     first, first_bias, second, second_bias, last, last_bias = layers
     return {
@@ -69,8 +69,8 @@ def fit(table: Mapping[str, np.ndarray], *, epochs: int) -> dict[str, np.ndarray
         "first_bias": first_bias,
         "second": second,
         "second_bias": second_bias,
-        "last": last.reshape(HIDDEN, len(HEADS), 18).transpose(1, 0, 2).copy(),
-        "last_bias": last_bias.reshape(len(HEADS), 18),
+        "last": last.reshape(HIDDEN, heads, 18).transpose(1, 0, 2).copy(),
+        "last_bias": last_bias.reshape(heads, 18),
     }
 
 
@@ -139,13 +139,13 @@ def _adam(
 
 
 def judge(
-    network: Mapping[str, np.ndarray], table: Mapping[str, np.ndarray]
-) -> dict[str, Any]:
+    network: Mapping[str, np.ndarray], table: Mapping[str, np.ndarray], bands: BandSet
+) -> dict[str, dict[str, dict[str, float]]]:
     """Return the errors on held-out simulations, by instrument and band."""
     _, held = split(len(table["inputs"]))
     shared = [network[key] for key in Network._fields[:6]]
     errors = {}
-    for h, head in enumerate(HEADS):
+    for h, head in enumerate(HEADS[bands]):
         net = Network(*shared, network["last"][h], network["last_bias"][h])
         emulator = Emulator(net, network["soils"][h], network["litter"][h])
         ground = np.ascontiguousarray(table["ground"][held, h])
@@ -157,15 +157,55 @@ def judge(
                 "p99": round(float(np.quantile(gap[:, b], 0.99)), 5),
                 "largest": round(float(gap[:, b].max()), 5),
             }
-            for b, name in enumerate(BAND_NAMES)
+            for b, name in enumerate(BAND_NAMES[bands])
         }
-    return {"held_out": len(held), "errors": errors}
+    return errors
 
 
-def write_card(stem: Path, card: Mapping[str, Any]) -> None:
-    """Write ``stem``.json and ``stem``.md."""
+def extend_card(
+    stem: Path,
+    bands: BandSet,
+    *,
+    count: int,
+    digest: str,
+    errors: Mapping[str, Mapping[str, Any]],
+    same: Mapping[str, Any],
+) -> None:
+    """Put one network's errors into ``stem``.json and write ``stem``.md from it.
+
+    Parameters
+    ----------
+    stem : Path
+        The card, without suffix; it need not exist.
+    bands : str
+        The set whose network was made.
+    count : int
+        Simulations: the same canopies for every network.
+    digest : str
+        SHA-256 of their terms.
+    errors : mapping of instrument to band to errors
+        On the held-out simulations.
+    same : mapping
+        What holds for every network: spectra, ranges, departures.
+    """
+    path = stem.with_suffix(".card.json")
+    old = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    found = {head: dict(known) for head, known in old.get("errors", {}).items()}
+    for head, known in errors.items():
+        found.setdefault(head, {}).update(known)
+    card = {
+        "simulations": count,
+        "sha256_of_terms": old.get("sha256_of_terms", {}) | {bands: digest},
+        **same,
+        "held_out": int(count * HELD_OUT),
+        "errors": found,
+    }
     text = json.dumps(card, indent=1, ensure_ascii=False)
-    stem.with_suffix(".card.json").write_text(text + "\n", encoding="utf-8")
+    path.write_text(text + "\n", encoding="utf-8")
+    _write_text(stem, card)
+
+
+def _write_text(stem: Path, card: Mapping[str, Any]) -> None:
     lines = [
         "# The canopy emulator",
         "",
@@ -174,7 +214,11 @@ def write_card(stem: Path, card: Mapping[str, Any]) -> None:
         "bands of Sentinel-2A, 2B and Landsat 8 (as Py6S carries them). 2C is taken",
         "as 2B and Landsat 9 as 8. Weights only: no GPL code is needed to run it.",
         "",
-        f"{card['table']['simulations']} simulations, {card['held_out']} of them held",
+        "Two networks from the same canopies: one of the six bands that both missions",
+        "have (`emulator.npz`), one of the six that Sentinel-2 alone has",
+        "(`emulator_msi.npz`: B01, B05, B06, B07, B08, B09).",
+        "",
+        f"{card['simulations']} simulations, {card['held_out']} of them held",
         "out and judged over random soil and litter, averaged over the band at each",
         "nanometre (the network's three numbers are averaged before):",
         "",

@@ -7,10 +7,13 @@ project folder::
 
     pip install prosail numba python-dateutil
     pip install --no-deps Py6S
-    PYTHONPATH=src python -m benchmarks.canopy_table --spectra FOLDER --reference FOLDER
+    PYTHONPATH=src python -m benchmarks.canopy_table --bands msi \
+        --spectra FOLDER --reference FOLDER
 
 ``--spectra`` is the folder of earthlib's spectral library (MIT) and ``--reference`` the
-folder of published PROSAIL runs. The network's fit is in ``canopy_fit``.
+folder of published PROSAIL runs. ``--bands msi`` makes the second network, of the bands
+that Sentinel-2 alone has, from the same canopies; the first network stays as it is, and
+with it every archive made before. The networks' fit is in ``canopy_fit``.
 """
 
 from __future__ import annotations
@@ -25,9 +28,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.canopy_fit import fit, judge, write_card
-from qhsink.twin.emulator import RANGES
-from qhsink.twin.spectra import HEADS, HOT_SPOT, sky_share
+from benchmarks.canopy_fit import extend_card, fit, judge
+from qhsink.twin.emulator import RANGES, WEIGHTS
+from qhsink.twin.spectra import BAND_NAMES, HEADS, HOT_SPOT, BandSet, sky_share
 
 SOILS = (
     "FS21_FS972",
@@ -42,23 +45,31 @@ LITTER = ("D.spicata", "SJER_Plot361_NPV_T015")
 """Measured dead grass; their mean."""
 ANCHOR = 0.25
 """Ground reflectance at which the three-number form is exact."""
-FOLDER = Path(__file__).resolve().parents[1] / "src" / "qhsink" / "twin"
 WAVES = np.arange(400.0, 2501.0)
 
 
-def responses() -> np.ndarray:
+RESPONSES: dict[str, dict[BandSet, tuple[str, tuple[str, ...]]]] = {
+    "sentinel-2a": {
+        "shared": ("S2A_MSI_", ("02", "03", "04", "8A", "11", "12")),
+        "msi": ("S2A_MSI_", ("01", "05", "06", "07", "08", "09")),
+    },
+    "sentinel-2b": {
+        "shared": ("S2B_MSI_", ("02", "03", "04", "8A", "11", "12")),
+        "msi": ("S2B_MSI_", ("01", "05", "06", "07", "08", "09")),
+    },
+    "landsat-8": {"shared": ("LANDSAT_OLI_B", ("2", "3", "4", "5", "6", "7"))},
+}
+"""What Py6S calls the bands of ``BAND_NAMES``."""
+
+
+def responses(bands: BandSet) -> np.ndarray:
     """Return weights over 400..2500 nm, shape (instruments, bands, wavelengths)."""
     from Py6S import PredefinedWavelengths as P  # noqa: PLC0415 - tool only
 
-    names = {
-        "sentinel-2a": ("S2A_MSI_", ("02", "03", "04", "8A", "11", "12")),
-        "sentinel-2b": ("S2B_MSI_", ("02", "03", "04", "8A", "11", "12")),
-        "landsat-8": ("LANDSAT_OLI_B", ("2", "3", "4", "5", "6", "7")),
-    }
-    found = np.zeros((len(HEADS), 6, WAVES.size))
-    for h, head in enumerate(HEADS):
-        prefix, bands = names[head]
-        for b, band in enumerate(bands):
+    found = np.zeros((len(HEADS[bands]), 6, WAVES.size))
+    for h, head in enumerate(HEADS[bands]):
+        prefix, numbers = RESPONSES[head][bands]
+        for b, band in enumerate(numbers):
             _, start, end, values = getattr(P, prefix + band)
             at = np.linspace(start, end, len(values)) * 1000.0
             found[h, b] = np.interp(WAVES, at, values, left=0.0, right=0.0)
@@ -139,14 +150,15 @@ def simulate(
     Reflectance is taken at each nanometre before the band's average, so that it also
     judges what averaging the terms loses.
     """
-    terms = np.empty((len(rows), len(HEADS), 6, 3))
-    seen = np.empty((len(rows), len(HEADS), 6))
+    heads = len(weights)
+    terms = np.empty((len(rows), heads, 6, 3))
+    seen = np.empty((len(rows), heads, 6))
     for k, row in enumerate(rows):
         black, two_way, below, over = canopy(row)
         for i, spectrum in enumerate((black, two_way, below)):
             terms[k, ..., i] = weights @ spectrum
         seen[k] = weights @ over(grounds[k])
-    return terms.reshape(len(rows), len(HEADS), 18), seen
+    return terms.reshape(len(rows), heads, 18), seen
 
 
 def check_reference(folder: Path) -> dict[str, float]:
@@ -224,27 +236,31 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=26_000)
     parser.add_argument("--epochs", type=int, default=1000)
     parser.add_argument("--table", type=Path, help="keep the table here, or reuse it")
+    parser.add_argument("--bands", choices=list(BAND_NAMES), required=True)
     args = parser.parse_args()
     gaps = check_reference(args.reference)
     print("prosail against published runs:", gaps)
-    weights = responses()
+    weights = responses(args.bands)
     soils, litter = read_spectra(args.spectra)
     table = _table(args, weights, soils, litter)
     digest = hashlib.sha256(table["terms"].tobytes()).hexdigest()
     network = fit(table, epochs=args.epochs)
     network["soils"] = np.einsum("hbw,sw->hsb", weights, soils).astype(np.float32)
     network["litter"] = (weights @ litter).astype(np.float32)
-    np.savez_compressed(FOLDER / "emulator.npz", **network)
-    found = judge(network, table)
-    card = {
-        "table": {"simulations": args.count, "sha256_of_terms": digest},
-        "prosail_largest_departure": gaps,
-        "soils": SOILS,
-        "litter": LITTER,
-        "ranges": RANGES,
-        **found,
-    }
-    write_card(FOLDER / "emulator.card", card)
+    np.savez_compressed(WEIGHTS[args.bands], **network)
+    extend_card(
+        WEIGHTS["shared"].with_suffix(".card"),
+        args.bands,
+        count=args.count,
+        digest=digest,
+        errors=judge(network, table, args.bands),
+        same={
+            "prosail_largest_departure": gaps,
+            "soils": SOILS,
+            "litter": LITTER,
+            "ranges": RANGES,
+        },
+    )
 
 
 def _table(

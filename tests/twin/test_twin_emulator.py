@@ -16,10 +16,11 @@ from qhsink.twin.emulator import (
     WEIGHTS,
     canopy_reflectance,
     fill_features,
+    in_bands,
     load_emulator,
 )
 from qhsink.twin.leaves import leaf_cover, nadir_extinction
-from qhsink.twin.spectra import HEADS, sky_share
+from qhsink.twin.spectra import BAND_NAMES, HEADS, sky_share
 
 
 def draw(count, seed=3):
@@ -29,19 +30,25 @@ def draw(count, seed=3):
 
 
 def test_the_card_keeps_the_limits_asked_for():
-    card = json.loads(WEIGHTS.with_suffix(".card.json").read_text("utf-8"))
-    assert set(card["errors"]) == set(HEADS)
-    for bands in card["errors"].values():
-        for error in bands.values():
+    path = WEIGHTS["shared"].with_suffix(".card.json")
+    card = json.loads(path.read_text("utf-8"))
+    known: dict[str, set[str]] = {}
+    for bands, heads in HEADS.items():
+        for head in heads:
+            known.setdefault(head, set()).update(BAND_NAMES[bands])
+    assert {head: set(errors) for head, errors in card["errors"].items()} == known
+    for errors in card["errors"].values():
+        for error in errors.values():
             assert error["rmse"] < 0.005
             assert error["p99"] < 0.01
     assert card["held_out"] >= 5_000
     assert card["prosail_largest_departure"]["4sail_rsot"] < 1e-3
-    assert WEIGHTS.stat().st_size < 300_000
+    assert sum(weights.stat().st_size for weights in WEIGHTS.values()) < 300_000
 
 
-def test_compiled_sums_agree_with_matrices():
-    inputs, emulator = draw(500), load_emulator("sentinel-2a")
+@pytest.mark.parametrize("bands", list(WEIGHTS))
+def test_compiled_sums_agree_with_matrices(bands):
+    inputs, emulator = draw(500), load_emulator("sentinel-2a", bands)
     ground = np.full((500, 6), 0.2, dtype=np.float32)
     features = np.empty((FEATURES, 500), dtype=np.float32)
     for k, (lai, ala, cab, cm, cw, dead, sun, view, azimuth) in enumerate(
@@ -81,6 +88,37 @@ def test_a_pixel_does_not_depend_on_its_neighbours():
     np.testing.assert_array_equal(together[[3, 650]], alone)
 
 
+def test_some_bands_alone_have_the_values_they_have_among_all():
+    inputs, emulator = draw(300), load_emulator("sentinel-2b", "msi")
+    ground = np.full((300, 6), 0.2, dtype=np.float32)
+    chosen = np.array([1, 3])
+    together = canopy_reflectance(inputs, ground, emulator)
+    alone = canopy_reflectance(inputs, ground[:, chosen], in_bands(emulator, chosen))
+    np.testing.assert_array_equal(alone, together[:, chosen])
+
+
+def test_reflectance_rises_over_the_red_edge_and_the_two_infrareds_agree():
+    # Over leaves that differ: chlorophyll moves the edge, water does not.
+    inputs = np.array(
+        [
+            (3.0, 57.0, cab, 0.008, 0.012, 0.0, 30.0, 2.0, 60.0)
+            for cab in (20.0, 40.0, 70.0)
+        ],
+        dtype=np.float32,
+    )
+    ground = np.full((3, 6), 0.2, dtype=np.float32)
+    shared, own = (
+        canopy_reflectance(inputs, ground, load_emulator("sentinel-2a", bands))
+        for bands in ("shared", "msi")
+    )
+    red, narrow = shared[:, 2], shared[:, 3]
+    edge, wide = own[:, 1:4], own[:, 4]
+    assert (np.diff(np.column_stack([red, edge]), axis=1) > 0.01).all()
+    assert (np.diff(edge[:, 0]) < -0.02).all()
+    np.testing.assert_allclose(wide, narrow, atol=0.02)
+    assert np.ptp(wide) < 0.01
+
+
 @given(st.floats(0.0, 0.6), st.floats(12.0, 68.0))
 @settings(deadline=None)
 def test_without_leaves_the_ground_is_seen(ground, sun):
@@ -96,7 +134,7 @@ def test_dense_green_canopies_are_dark_in_red_and_bright_in_infrared():
     row = (6.0, 57.0, 45.0, 0.008, 0.012, 0.0, 25.0, 2.0, 60.0)
     inputs = np.array([row], dtype=np.float32)
     ground = np.full((1, 6), 0.25, dtype=np.float32)
-    for head in HEADS:
+    for head in HEADS["shared"]:
         blue, green, red, nir, _, swir = canopy_reflectance(
             inputs, ground, load_emulator(head)
         )[0]
@@ -146,6 +184,9 @@ def test_skylight_is_mostly_blue_and_grows_with_a_low_sun():
     assert low > high[0]
 
 
-def test_a_platform_without_response_is_refused():
-    with pytest.raises(BadInput, match="sentinel-3a"):
-        load_emulator("sentinel-3a")
+@pytest.mark.parametrize(
+    ("platform", "bands"), [("sentinel-3a", "shared"), ("landsat-9", "msi")]
+)
+def test_a_platform_without_response_is_refused(platform, bands):
+    with pytest.raises(BadInput, match=platform):
+        load_emulator(platform, bands)

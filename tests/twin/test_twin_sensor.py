@@ -168,7 +168,7 @@ def test_a_slope_to_the_sun_gains_less_in_the_blue_than_in_the_infrared(
     )
     upright = 1 / np.sqrt(1 + land.slope_x**2 + land.slope_y**2)
     beam = np.maximum(cos_i * upright, 0) / light.cos_zenith
-    share = sky_share(np.array(CENTRES_UM), light.cos_zenith)[3]
+    share = sky_share(np.array(CENTRES_UM["shared"]), light.cos_zenith)[3]
     by_hand = (1 - share) * beam + share * (1 + upright) / 2
     assert gain[3] == pytest.approx(by_hand[steep], abs=0.02)
     assert gain[0].std() < gain[3].std()

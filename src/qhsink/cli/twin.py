@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from qhsink.regions.database import RegionDatabase
-    from qhsink.twin.sentinel2_items import Processing
+    from qhsink.twin.sentinel2_items import Choice, Processing
 
 DEMO_REGIONS = ("qilian", "632324", "eling-zhaling")
 """A national park, a grassland county, a wetland: what ``make run`` monitors."""
@@ -66,6 +66,15 @@ twin.add_command(plots)
     help="Sentinel-2 with its offset stated, from before there was one (years to "
     "2021), or stated and applied both, as some Earth Search items are.",
 )
+@click.option(
+    "--s2-bands",
+    "bands",
+    type=click.Choice(["six", "red-edge", "all"]),
+    default="six",
+    show_default=True,
+    help="Sentinel-2 with the bands that Landsat has too, with B05 to B07 beside them, "
+    "or with all twelve.",
+)
 @click.option("--coarse", is_flag=True, help="Shorthand for --pixel-size 240.")
 @click.option("--force", is_flag=True, help="Build again even if it is complete.")
 def build(
@@ -76,6 +85,7 @@ def build(
     pixel_size: float,
     products: str,
     processing: Processing,
+    bands: Choice,
     coarse: bool,
     force: bool,
 ) -> None:
@@ -101,6 +111,7 @@ def build(
         pixel_size_m=COARSE_M if coarse else pixel_size,
         products=[name.strip() for name in products.split(",") if name.strip()],
         processing=processing,
+        bands=bands,
         on_progress=steps,
         force=force,
     )

@@ -31,7 +31,7 @@ from qhsink.twin import (
 from qhsink.twin.catalog import PROVENANCE, Shelf
 from qhsink.twin.orders import Item, Order, Steps, Terrain
 from qhsink.twin.recipe import PRODUCTS, Recipe, check
-from qhsink.twin.sentinel2_items import Processing
+from qhsink.twin.sentinel2_items import Choice, Processing
 from qhsink.twin.spec import TwinSpec, load_spec
 
 MANIFEST = "manifest.json"
@@ -61,6 +61,7 @@ def build_archive(  # noqa: PLR0913 - each option is one thing to choose
     spec: TwinSpec | None = None,
     products: Sequence[str] = ("s2",),
     processing: Processing = "collection-1",
+    bands: Choice = "six",
     on_progress: Progress | None = None,
     workers: int = 2,
     force: bool = False,
@@ -87,6 +88,8 @@ def build_archive(  # noqa: PLR0913 - each option is one thing to choose
         Keys of ``PRODUCTS``.
     processing : {"collection-1", "before-04", "both-flags"}
         How Sentinel-2 was processed and what its items say of it.
+    bands : {"six", "red-edge", "all"}
+        Which bands Sentinel-2 has; the six are the same with all.
     on_progress : callable, optional
         Called with (steps done, steps in all, what was done).
     workers : int
@@ -111,6 +114,7 @@ def build_archive(  # noqa: PLR0913 - each option is one thing to choose
         spec=spec or load_spec(),
         products=tuple(name for name in PRODUCTS if name in products),
         processing=processing,
+        bands=bands,
     )
     check(recipe, products)
     if not force and is_complete(out, recipe):
@@ -211,6 +215,7 @@ def _order(aside: Path, recipe: Recipe) -> Order:
         spec=spec,
         pixel_size=recipe.pixel_size_m,
         processing=recipe.processing,
+        bands=recipe.bands,
     )
 
 

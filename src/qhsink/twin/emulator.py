@@ -13,6 +13,7 @@ method, so that any soil or litter can lie below.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,10 +24,15 @@ from numba import njit
 from numpy.typing import NDArray
 
 from qhsink.domain.errors import BadInput
-from qhsink.twin.spectra import HEADS, STAND_IN
+from qhsink.twin.spectra import HEADS, STAND_IN, BandSet
 
-WEIGHTS = Path(__file__).with_name("emulator.npz")
-BANDS, TERMS, FEATURES = 6, 18, 11
+WEIGHTS: Mapping[BandSet, Path] = {
+    "shared": Path(__file__).with_name("emulator.npz"),
+    "msi": Path(__file__).with_name("emulator_msi.npz"),
+}
+"""The network of each set of bands."""
+BANDS, FEATURES = 6, 11
+"""Bands of a set, and inputs of the network."""
 CHUNK = 256
 """Pixels that go through the network together: fits the cache, changes no value."""
 
@@ -58,7 +64,7 @@ class Network(NamedTuple):
     """Shape (h, h)."""
     second_bias: NDArray[np.float32]
     last: NDArray[np.float32]
-    """Shape (h, 18): a, t, r of each band."""
+    """Shape (h, 3 bands): a, t, r of each band."""
     last_bias: NDArray[np.float32]
 
 
@@ -68,14 +74,14 @@ class Emulator:
 
     network: Network
     soils: NDArray[np.float32]
-    """Reflectance of dry soils from dark to bright, shape (soils, 6)."""
+    """Reflectance of dry soils from dark to bright, shape (soils, bands)."""
     litter: NDArray[np.float32]
-    """Reflectance of grass litter, shape (6,)."""
+    """Reflectance of grass litter, shape (bands,)."""
 
 
 @lru_cache(maxsize=8)
-def load_emulator(platform: str) -> Emulator:
-    """Return the emulator of a platform such as ``sentinel-2c``.
+def load_emulator(platform: str, bands: BandSet = "shared") -> Emulator:
+    """Return the emulator of a platform such as ``sentinel-2c`` in a set of bands.
 
     Raises
     ------
@@ -83,14 +89,16 @@ def load_emulator(platform: str) -> Emulator:
         The platform has no spectral response here.
     """
     name = STAND_IN.get(platform, platform)
-    if name not in HEADS:
+    heads = HEADS[bands]
+    if name not in heads:
+        stand_ins = (key for key, value in STAND_IN.items() if value in heads)
         raise BadInput(
             f"platform {platform!r}",
-            expected=", ".join((*HEADS, *STAND_IN)),
+            expected=", ".join((*heads, *stand_ins)),
             remedy="Name one of these in config/twin.toml.",
         )
-    head = HEADS.index(name)
-    with np.load(WEIGHTS) as stored:
+    head = heads.index(name)
+    with np.load(WEIGHTS[bands]) as stored:
         network = Network(
             shift=stored["shift"],
             scale=stored["scale"],
@@ -104,6 +112,18 @@ def load_emulator(platform: str) -> Emulator:
         return Emulator(network, stored["soils"][head], stored["litter"][head])
 
 
+def in_bands(emulator: Emulator, chosen: NDArray[np.int64]) -> Emulator:
+    """Return the emulator of some of its bands: the same values, fewer sums."""
+    net = emulator.network
+    terms = (3 * chosen[:, None] + np.arange(3)).ravel()
+    network = net._replace(
+        last=np.ascontiguousarray(net.last[:, terms]),
+        last_bias=np.ascontiguousarray(net.last_bias[terms]),
+    )
+    soils = np.ascontiguousarray(emulator.soils[:, chosen])
+    return Emulator(network, soils, np.ascontiguousarray(emulator.litter[chosen]))
+
+
 def canopy_reflectance(
     inputs: NDArray[np.float32], ground: NDArray[np.float32], emulator: Emulator
 ) -> NDArray[np.float32]:
@@ -113,16 +133,16 @@ def canopy_reflectance(
     ----------
     inputs : float32 array of shape (n, 9)
         In the order and units of ``RANGES``; angles in degrees.
-    ground : float32 array of shape (n, 6)
+    ground : float32 array of shape (n, bands)
         Reflectance below the canopy.
     emulator : Emulator
         Of the instrument.
 
     Returns
     -------
-    float32 array of shape (n, 6)
+    float32 array of shape (n, bands)
     """
-    out = np.empty((inputs.shape[0], BANDS), dtype=np.float32)
+    out = np.empty(ground.shape, dtype=np.float32)
     _fill_reflectance(inputs, ground, emulator.network, out)
     return out
 
@@ -201,7 +221,7 @@ def fill_terms(
     two: np.ndarray,
     terms: np.ndarray,
 ) -> None:
-    """Fill a, t, r of each band, shape (18, pixels), from features (11, pixels).
+    """Fill a, t, r of each band, shape (3 bands, pixels), from features (11, pixels).
 
     ``one`` and ``two`` are scratch of shape (h, pixels); features are standardised in
     place.
@@ -246,7 +266,7 @@ def _fill_reflectance(
     shape = (net.first.shape[1], CHUNK)
     features = np.zeros((FEATURES, CHUNK), dtype=np.float32)
     one, two = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    terms = np.empty((TERMS, CHUNK), np.float32)
+    terms = np.empty((3 * ground.shape[1], CHUNK), np.float32)
     for start in range(0, inputs.shape[0], CHUNK):
         end = min(start + CHUNK, inputs.shape[0])
         for k in range(start, end):
@@ -257,5 +277,5 @@ def _fill_reflectance(
             )  # fmt: skip
         fill_terms(features, net, one, two, terms)
         for k in range(start, end):
-            for b in range(BANDS):
+            for b in range(out.shape[1]):
                 out[k, b] = over_ground(terms, b, k - start, ground[k, b])

@@ -22,7 +22,7 @@ from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
 from qhsink.twin.frames import Frame, project
-from qhsink.twin.sentinel2_items import Processing
+from qhsink.twin.sentinel2_items import Choice, Processing
 from qhsink.twin.spec import TwinSpec
 from qhsink.twin.world import Landscape, World
 
@@ -80,6 +80,8 @@ class Order:
     pixel_size: float
     """Edge of a pixel of the archive [m]."""
     processing: Processing = "collection-1"
+    """Of Sentinel-2."""
+    bands: Choice = "six"
     """Of Sentinel-2."""
 
     @property

@@ -16,7 +16,7 @@ from qhsink.domain.errors import BadInput
 from qhsink.store import code_version
 from qhsink.twin import elevation_model, landsat, radar, scenes
 from qhsink.twin.orders import Job, Order
-from qhsink.twin.sentinel2_items import LAST_OLD_YEAR, Processing
+from qhsink.twin.sentinel2_items import LAST_OLD_YEAR, Choice, Processing
 from qhsink.twin.spec import TwinSpec
 
 PRODUCTS: Mapping[str, Callable[[Order], list[Job]]] = {
@@ -44,6 +44,8 @@ class Recipe:
     """Keys of ``PRODUCTS``."""
     processing: Processing
     """Of Sentinel-2."""
+    bands: Choice
+    """Of Sentinel-2."""
 
     def digest(self) -> str:
         """Return the digest of parameters, geometry and code version."""
@@ -57,6 +59,7 @@ class Recipe:
             "pixel_size_m": self.pixel_size_m,
             "products": self.products,
             "processing": self.processing,
+            "bands": self.bands,
         }
         text = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -7,21 +7,42 @@ functions of place. What lies on the ground is not known here.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from qhsink.twin.emulator import BANDS
 from qhsink.twin.noise import OCTAVE_SD, fill_noise, random_pair
+from qhsink.twin.spectra import BandSet
 
 NOISE_RANGE_M = 9_000.0
 """Range of the errors that atmospheric correction leaves [m]."""
-_ANGLES = 2.0 * np.pi * np.arange(BANDS) / BANDS
 _SHIFT = np.array([[0.0, 0.0], [0.31, 0.17], [0.53, 0.29], [0.71, 0.67]])
 """Shifts of the four smooth fields of error, in their range: no two share a node."""
-_TURN = np.stack([np.sin(_ANGLES), np.cos(_ANGLES)])
-"""Where a band's own smooth error lies in the plane of two fields; of variance 1."""
+_DRAWS: Mapping[BandSet, int] = {"shared": 910, "msi": 920}
+"""First seed of the bands' own draws: a set's errors do not depend on another's."""
+_BETWEEN: Mapping[BandSet, float] = {"shared": 0.0, "msi": 0.5}
+"""Where a set's bands lie between the shared ones in the plane of two fields."""
+
+
+def turns_of(bands: BandSet, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return where a band's own smooth error lies in the plane of two fields.
+
+    Sine and cosine, shape (2, bands); of variance 1. Over a set's bands the products
+    average to zero, so that errors correlate as stated on average.
+    """
+    angles = 2.0 * np.pi * (np.arange(BANDS) + _BETWEEN[bands]) / BANDS
+    turns: NDArray[np.float64] = np.stack([np.sin(angles), np.cos(angles)])
+    return np.ascontiguousarray(turns[:, chosen])
+
+
+def draws_of(bands: BandSet, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number whose half is a band's draw, and whose oddness which of it."""
+    numbers: NDArray[np.int64] = _DRAWS[bands] + chosen
+    return numbers
 
 
 class Instrument(NamedTuple):
@@ -77,13 +98,15 @@ def fill_smooth(
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def fill_errors(
+def fill_errors(  # noqa: PLR0913, PLR0917 - compiled code takes numbers
     smooth_fields: np.ndarray,
     place: int,
     column: int,
     row: int,
     seed: int,
     instrument: Instrument,
+    turns: np.ndarray,
+    draws: np.ndarray,
     errors: np.ndarray,
 ) -> None:
     """Fill relative and additive error of each band, standardised, shape (2, bands).
@@ -101,12 +124,14 @@ def fill_errors(
     one, two = smooth_fields[0, place], smooth_fields[1, place]
     sine, cosine = smooth_fields[2, place], smooth_fields[3, place]
     pixel_one, pixel_two = random_pair(column, row, seed + 909)
-    first, second = 0.0, 0.0
+    first, second, drawn = 0.0, 0.0, -1
     for b in range(bands):
-        if b % 2 == 0:
-            first, second = random_pair(column, row, seed + 910 + b)
-        single = first if b % 2 == 0 else second
-        s, c = _TURN[0, b], _TURN[1, b]
+        odd = draws[b] % 2
+        if draws[b] - odd != drawn:
+            drawn = draws[b] - odd
+            first, second = random_pair(column, row, seed + drawn)
+        single = first if odd == 0 else second
+        s, c = turns[0, b], turns[1, b]
         errors[0, b] = smooth * (alike * one + apart * (s * sine + c * cosine))
         errors[1, b] = smooth * (alike * two + apart * (c * sine - s * cosine))
         errors[0, b] += own * (alike * pixel_one + apart * single)

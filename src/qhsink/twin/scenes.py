@@ -29,6 +29,7 @@ from qhsink.twin.orders import (
     write_item,
 )
 from qhsink.twin.sensor import expose
+from qhsink.twin.sentinel2_items import SCL, SIX, Asset
 from qhsink.twin.sky import Light, cirrus_field, cloud_field
 from qhsink.twin.spec import TwinSpec
 from qhsink.twin.sun import sun_position
@@ -129,16 +130,25 @@ def _make(
     instrument = spec.sensor.instrument()._replace(offset=coding.offset)
     confusion = spec.sensor.confusion()
     footprint = outline_lonlat(here.valid, here.frame.epsg)
+    more = [asset.key for asset in sentinel2_items.beside(order.bands)]
+    assets = [*SIX, *sentinel2_items.beside(order.bands), SCL]
     items = []
     passes = sentinel2_items.passes_in(spec.passes, order.year)
     for when, light in zip(passes, skies, strict=True):
-        optics = spec.optics(when.platform)
         seen = expose(
-            here.land, here.x, here.y, pixel, light, optics, instrument, confusion
+            here.land,
+            here.x,
+            here.y,
+            pixel,
+            light,
+            spec.optics(when.platform),
+            instrument,
+            confusion,
+            beside=spec.msi_optics(when.platform, more) if more else None,
         )
         name = sentinel2_items.item_id(granule, when, order.year, coding.shelf)
         place = order.folder / coding.shelf.id / granule.name / name
-        files = _write_files(place, here, [*seen.dn, seen.scl])
+        files = _write_files(place, here, assets, [*seen.dn, seen.scl])
         counts = np.bincount(seen.scl, minlength=12) / max(seen.scl.size, 1)
         counts[0] = 1.0 - share
         item = sentinel2_items.item(
@@ -157,7 +167,10 @@ def _make(
 
 
 def _write_files(
-    place: Path, here: Ground, layers: Sequence[NDArray[np.generic]]
+    place: Path,
+    here: Ground,
+    assets: Sequence[Asset],
+    layers: Sequence[NDArray[np.generic]],
 ) -> Mapping[str, Written]:
     place.mkdir(parents=True)
     return {
@@ -167,5 +180,5 @@ def _write_files(
             here.frame,
             nodata=0,
         )
-        for asset, values in zip(sentinel2_items.ASSETS, layers, strict=True)
+        for asset, values in zip(assets, layers, strict=True)
     }

@@ -62,16 +62,37 @@ class Asset:
     """Full width at half maximum [um]."""
 
 
-ASSETS = (
+SIX = (
     Asset("blue", "B02", "Blue", "blue", 0.490, 0.098),
     Asset("green", "B03", "Green", "green", 0.560, 0.045),
     Asset("red", "B04", "Red", "red", 0.665, 0.038),
     Asset("nir08", "B8A", "NIR 2", "nir08", 0.865, 0.033),
     Asset("swir16", "B11", "SWIR 1.6μm", "swir16", 1.610, 0.143),
     Asset("swir22", "B12", "SWIR 2.2μm", "swir22", 2.190, 0.242),
-    Asset("scl", "SCL", "Scene classification map (SCL)", None),
 )
-"""Files of an item; the first six in the order of ``qhsink.domain.scene.BANDS``."""
+"""Bands in the order of ``qhsink.domain.scene.BANDS``."""
+BESIDE = (
+    Asset("coastal", "B01", "Coastal", "coastal", 0.443, 0.027),
+    Asset("rededge1", "B05", "Red Edge 1", "rededge", 0.704, 0.019),
+    Asset("rededge2", "B06", "Red Edge 2", "rededge", 0.740, 0.018),
+    Asset("rededge3", "B07", "Red Edge 3", "rededge", 0.783, 0.028),
+    Asset("nir", "B08", "NIR 1", "nir", 0.842, 0.145),
+    Asset("nir09", "B09", "NIR 3", "nir09", 0.945, 0.026),
+)
+"""Bands that Landsat lacks, keys and order as ``spectra.BAND_NAMES["msi"]``."""
+SCL = Asset("scl", "SCL", "Scene classification map (SCL)", None)
+
+Choice = Literal["six", "red-edge", "all"]
+"""Which bands an archive's Sentinel-2 has: the six, B05 to B07 too, or all twelve."""
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+
+
+def beside(choice: Choice) -> tuple[Asset, ...]:
+    """Return the bands that an archive has beside the six."""
+    if choice == "red-edge":
+        return tuple(a for a in BESIDE if a.common_name == "rededge")
+    return BESIDE if choice == "all" else ()
+
 
 SCL_SHARES = {
     1: "s2:saturated_defective_pixel_percentage",
@@ -203,7 +224,7 @@ def item(
         Share of the valid pixels by scene class, 0..1; at 0 that of the granule
         without an observation.
     files : mapping of str to Written
-        Size and digest by asset key.
+        Size and digest by asset key; what is not here is no asset of the item.
     coding : Coding
         How numbers become reflectance.
     seed : int
@@ -247,7 +268,8 @@ def item(
         properties=properties,
         assets={
             asset.key: _asset(asset, granule, files[asset.key], coding)
-            for asset in ASSETS
+            for asset in (*SIX, *BESIDE, SCL)
+            if asset.key in files
         },
         extensions=EXTENSIONS,
         depth=2,

@@ -5,6 +5,7 @@ Reads and checks; computes nothing about places or dates.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from pydantic import Field
 
 from qhsink.config import parse_section, project_dir, read_toml
 from qhsink.domain.errors import ConfigError
-from qhsink.twin.emulator import load_emulator
+from qhsink.twin.emulator import BANDS, in_bands, load_emulator
 from qhsink.twin.ground_light import SURFACES
 from qhsink.twin.product_spec import (
     DemSection,
@@ -26,6 +27,7 @@ from qhsink.twin.product_spec import (
 from qhsink.twin.recording import Instrument
 from qhsink.twin.scene_class import Confusion, noise_level
 from qhsink.twin.sensor import Optics
+from qhsink.twin.spectra import BAND_NAMES, BandSet
 from qhsink.twin.world import World
 from qhsink.twin.world_spec import WorldSection, check_world
 
@@ -36,7 +38,9 @@ class Spectrum(Section):
     source: str
     """Where the figures come from."""
     reflectance: Annotated[tuple[float, ...], Field(min_length=6, max_length=6)]
-    """Reflectance by band; the same for all instruments."""
+    """Reflectance in the shared bands; the same for all instruments."""
+    msi: Annotated[tuple[float, ...], Field(min_length=6, max_length=6)]
+    """... in the bands of Sentinel-2 alone."""
 
 
 class SensorSection(Section):
@@ -159,9 +163,24 @@ class TwinSpec(Section):
         return self.world.build(seed, year)
 
     def optics(self, platform: str) -> Optics:
-        """Return how things reflect in the bands of ``platform``."""
-        rows = [self.spectra[name].reflectance for name in SURFACES]
-        return Optics(load_emulator(platform), np.array(rows, dtype=np.float32))
+        """Return how things reflect in the six shared bands of ``platform``."""
+        return self._optics(platform, "shared", range(BANDS))
+
+    def msi_optics(self, platform: str, names: Sequence[str]) -> Optics:
+        """Return ... in some of the bands that a Sentinel-2 has alone.
+
+        ``names`` are of ``spectra.BAND_NAMES["msi"]``, in that order.
+        """
+        known = BAND_NAMES["msi"]
+        return self._optics(platform, "msi", [known.index(name) for name in names])
+
+    def _optics(self, platform: str, bands: BandSet, which: Sequence[int]) -> Optics:
+        spectra = [self.spectra[name] for name in SURFACES]
+        rows = [s.msi if bands == "msi" else s.reflectance for s in spectra]
+        chosen = np.array(which, dtype=np.int64)
+        surfaces = np.array(rows, dtype=np.float32)[:, chosen]
+        emulator = in_bands(load_emulator(platform, bands), chosen)
+        return Optics(emulator, np.ascontiguousarray(surfaces), bands, chosen)
 
 
 def load_spec(path: Path | None = None) -> TwinSpec:

@@ -12,18 +12,42 @@ Solar Energy 20:143-150, as in Bird and Riordan (1986), J. Clim. Appl. Meteorol.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-HEADS = ("sentinel-2a", "sentinel-2b", "landsat-8")
-"""Instruments whose spectral responses the emulator knows."""
+BandSet = Literal["shared", "msi"]
+"""``shared``: what Sentinel-2 and Landsat have both; ``msi``: Sentinel-2's own."""
+
+BAND_NAMES: Mapping[BandSet, tuple[str, ...]] = {
+    "shared": ("blue", "green", "red", "nir08", "swir16", "swir22"),
+    "msi": ("coastal", "rededge1", "rededge2", "rededge3", "nir", "nir09"),
+}
+"""Bands of each set, by Earth Search's names."""
+
+HEADS: Mapping[BandSet, tuple[str, ...]] = {
+    "shared": ("sentinel-2a", "sentinel-2b", "landsat-8"),
+    "msi": ("sentinel-2a", "sentinel-2b"),
+}
+"""Instruments whose spectral responses the emulator of a set knows."""
 
 STAND_IN = {"sentinel-2c": "sentinel-2b", "landsat-9": "landsat-8"}
 """Instruments taken as another one; OLI-2 is a near copy of OLI. Their own response
 functions were not at hand."""
 
-CENTRES_UM = (0.490, 0.560, 0.665, 0.865, 1.610, 2.190)
-"""Nominal wavelengths of the six bands [um], for skylight."""
+CENTRES_UM: Mapping[BandSet, tuple[float, ...]] = {
+    "shared": (0.490, 0.560, 0.665, 0.865, 1.610, 2.190),
+    "msi": (0.443, 0.704, 0.740, 0.783, 0.842, 0.945),
+}
+"""Nominal wavelengths [um], for skylight."""
+
+CIRRUS_VEIL: Mapping[BandSet, tuple[float, ...]] = {
+    "shared": (0.20, 0.20, 0.20, 0.20, 0.09, 0.09),
+    "msi": (0.20, 0.20, 0.20, 0.20, 0.20, 0.20),
+}
+"""Reflectance that thick cirrus adds: least where ice absorbs (unverified)."""
 
 PRESSURE = 0.63
 """Air pressure over that at sea level: 3,800 m."""
