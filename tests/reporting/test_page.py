@@ -16,7 +16,8 @@ from PIL import Image
 from qhsink.domain.estimate import Verdict
 from qhsink.indicators.verdict import judge
 from qhsink.reporting import digits
-from qhsink.reporting.page import count_outcomes, render_page, write_page
+from qhsink.reporting.grouping import count_outcomes
+from qhsink.reporting.page import render_page, write_page
 
 
 def read(page):

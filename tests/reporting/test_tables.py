@@ -1,20 +1,17 @@
-"""Machine records, the console table and GeoParquet say the same."""
+"""Machine records and GeoParquet say the same."""
 
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import math
-from dataclasses import replace
 
 import geopandas as gpd
 import pytest
-from rich.console import Console
 from shapely.geometry import box
 
 from qhsink.grid import qinghai_albers
-from qhsink.reporting.tables import console_table, estimates_table, write_estimates
+from qhsink.reporting.tables import estimates_table, write_estimates
 
 
 def test_records_are_json_that_any_reader_takes(observed_report):
@@ -35,17 +32,12 @@ def test_a_record_holds_the_estimate_and_the_verdict(observed_report):
     assert record["area_gap"] == pytest.approx(1_621_345.6 / 1_583_900.0 - 1)
 
 
-@pytest.mark.parametrize(
-    ("share", "said"),
-    [(0.25, "25.0 %"), (0.25001, "25.1 %"), (1e-6, "0.1 %"), (1e-4, "0.1 %")],
-)
-def test_the_share_outside_is_said_and_never_rounded_down(observed_report, share, said):
+def test_a_record_holds_the_share_outside(observed_report):
     row = observed_report.rows[0]
-    row = replace(row, estimate=replace(row.estimate, outside_share=share))
-    assert estimates_table([row])[0]["outside_share"] == share
-    out = io.StringIO()
-    Console(file=out, width=200).print(console_table([row]))
-    assert said in out.getvalue()
+    row = dataclasses.replace(
+        row, estimate=dataclasses.replace(row.estimate, outside_share=0.25)
+    )
+    assert estimates_table([row])[0]["outside_share"] == 0.25
     assert estimates_table(observed_report.rows)[0]["outside_share"] is None
 
 
@@ -54,29 +46,6 @@ def test_a_refused_record_has_a_reason_and_no_number(observed_report):
     assert record["refusal"].startswith("41.0% of")
     assert record["value"] is None
     assert record["verdict"] is None
-
-
-def test_the_console_table_shows_value_half_width_target_and_verdict(simulated_report):
-    stream = io.StringIO()
-    Console(file=stream, width=200).print(console_table(simulated_report.rows))
-    text = stream.getvalue()
-    assert "value ± half-width at 90 %" in text
-    for cell in ["56.3 ± 1.8 %", "58.5 % (reference)", "above the reference"]:
-        assert cell in text
-    assert text.count("[simulated]") == 4
-    assert text.count("refused:") == 4
-
-
-@pytest.mark.parametrize(
-    ("p_met", "said"), [(0.92, "P = 0.920"), (0.99999, "P > 0.999"), (0.0, "P < 0.001")]
-)
-def test_a_probability_is_said_with_one_sign(simulated_report, p_met, said):
-    row = next(r for r in simulated_report.rows if r.verdict and r.verdict.p_met)
-    verdict = dataclasses.replace(row.verdict, p_met=p_met)
-    stream = io.StringIO()
-    table = console_table([dataclasses.replace(row, verdict=verdict)])
-    Console(file=stream, width=200).print(table)
-    assert said in stream.getvalue()
 
 
 def test_geoparquet_reads_back_as_written(observed_report, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,7 +108,7 @@ def _run(request: RunRequest, settings: Settings, *, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(_as_json(published), ensure_ascii=False, indent=1))
     else:
-        _tell(published, _wide_console())
+        _tell(published, _console())
     return REFUSED if published.refused else 0
 
 
@@ -131,28 +132,32 @@ def _flow(request: RunRequest, settings: Settings, plan: str) -> Published:
     return published
 
 
-def _wide_console() -> Console:
-    """Return a console in which the table's columns stay readable in a log."""
+def _console() -> Console:
+    """Return the console for results: what goes to a file is plain, and stable."""
     from rich.console import Console
 
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, 150)
-    return console
+    from qhsink.reporting.terminal import PLAIN_WIDTH
+
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, width=PLAIN_WIDTH, force_terminal=False)
 
 
 def _tell(published: Published, console: Console) -> None:
-    from qhsink.reporting.tables import console_table
+    from rich.text import Text
 
-    console.print(console_table(published.rows))
-    for region, reason in published.refused.items():
-        console.print(f"refused {region}: {reason}", markup=False, soft_wrap=True)
+    from qhsink.reporting.terminal import run_lines
+
+    lines = run_lines(published.rows, published.refused, width=console.width)
+    for line in lines:
+        console.print(line, soft_wrap=not console.is_terminal)
     total = published.made + published.reused
     console.print(
         f"{published.scenes} scenes; {total} artifacts: {published.made} computed, "
         f"{published.reused} reused unchanged from the store."
     )
-    console.print(f"report: {published.out / 'report.html'}", soft_wrap=True)
+    path = Text(f"report: {published.out / 'report.html'}")
+    console.print(path, soft_wrap=True)
 
 
 def _as_json(published: Published) -> dict[str, Any]:
@@ -228,5 +233,5 @@ def _dry_run(request: RunRequest, settings: Settings, *, as_json: bool) -> int:
     table = Table("step", "artifact", "state", "why")
     for entry in entries:
         table.add_row(entry.step, entry.name, entry.state, entry.why)
-    _wide_console().print(table)
+    _console().print(table)
     return 0

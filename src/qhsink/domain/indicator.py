@@ -56,6 +56,12 @@ class Indicator:
     """Denominators known for it; which one was used travels with the number."""
     note: str = ""
     """What a reader must know."""
+    note_zh: str = ""
+    """The same in Chinese."""
+    short_zh: str = ""
+    """Short Chinese name for tables; empty where the name is short."""
+    short_en: str = ""
+    """Short English name for tables; empty where the name is short."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,14 +25,13 @@ from qhsink.reporting import (
     wording,
 )
 from qhsink.reporting.field_names import field_words
+from qhsink.reporting.grouping import count_outcomes
 from qhsink.reporting.intervals import interval_charts
 from qhsink.reporting.record import RegionPicture, ReportRow, RunReport
 
 _KEPT_CONTROLS = "\t\n"
 _DROPPED = ("Cc", "Cf", "Cs")
 """Unicode categories: control, format (bidirectional marks), lone surrogates."""
-
-_JUDGED = ("met", "not met", "not distinguishable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +93,6 @@ def render_page(report: RunReport) -> str:
         used=sum(scene.used for scene in report.scenes),
     )
     return text.lstrip()
-
-
-def count_outcomes(rows: Sequence[ReportRow]) -> dict[str, int]:
-    """Return how many rows ended how; judged against a reference counts apart."""
-    tally = dict.fromkeys((*_JUDGED, "reference", "no target", "refused"), 0)
-    for row in rows:
-        if row.estimate is None:
-            tally["refused"] += 1
-        elif row.verdict is None or row.verdict.outcome not in _JUDGED:
-            tally["no target"] += 1
-        elif row.verdict.target.kind == "reference":
-            tally["reference"] += 1
-        else:
-            tally[row.verdict.outcome] += 1
-    return tally
 
 
 def _outcome(row: ReportRow) -> wording.OutcomeWords:

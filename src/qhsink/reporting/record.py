@@ -42,6 +42,10 @@ class ReportRow:
     """Why there is no number; beside a number, why it was not judged."""
     refusal_zh: str = ""
     """The same for Chinese readers; when empty, known reasons are put in Chinese."""
+    short_zh: str = ""
+    """Short Chinese name of the indicator; empty where its name is short."""
+    short_en: str = ""
+    """Short English name of the indicator; empty where its name is short."""
 
     def __post_init__(self) -> None:
         name = f"row {self.indicator_id} of {self.region.id}"
@@ -63,6 +67,16 @@ class ReportRow:
                 f"indicator, {self.verdict.target.indicator}"
             )
             raise ValueError(msg)
+
+    @property
+    def brief_zh(self) -> str:
+        """Name for Chinese tables."""
+        return self.short_zh or self.indicator_zh
+
+    @property
+    def brief_en(self) -> str:
+        """Name for English tables."""
+        return self.short_en or self.indicator_en
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Rows of a run as machine records, a console table and GeoParquet."""
+"""Rows of a run as machine records and GeoParquet."""
 
 from __future__ import annotations
 
@@ -10,23 +10,10 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 import pyproj
-from rich.table import Table
-from rich.text import Text
 from shapely.geometry.base import BaseGeometry
 
 from qhsink.domain.estimate import Estimate, Verdict
-from qhsink.reporting.digits import (
-    MISSING,
-    estimate_text,
-    level_text,
-    outside_text,
-    plain_text,
-    probability_text,
-)
 from qhsink.reporting.record import ReportRow
-from qhsink.reporting.wording import outcome_words
-
-_OUTCOME_STYLES = {"met": "bold green", "unmet": "bold red", "open": "yellow"}
 
 _NUMBERS = (
     "value",
@@ -57,22 +44,6 @@ def estimates_table(rows: Sequence[ReportRow]) -> list[dict[str, Any]]:
     a normal interval, for JSON knows no infinity. Proportions stay 0..1.
     """
     return [_record(row) for row in rows]
-
-
-def console_table(rows: Sequence[ReportRow]) -> Table:
-    """Return the table for people: what was measured and what it says."""
-    levels = sorted({r.estimate.confidence for r in rows if r.estimate})
-    at = " / ".join(level_text(level) for level in levels)
-    table = Table(title=None, header_style="bold", expand=False)
-    table.add_column("indicator")
-    table.add_column("region")
-    table.add_column(f"value ± half-width at {at or MISSING}", justify="right")
-    table.add_column("outside model's area", justify="right")
-    table.add_column("target", justify="right")
-    table.add_column("verdict")
-    for row in rows:
-        table.add_row(*_console_cells(row))
-    return table
 
 
 def write_estimates(
@@ -207,39 +178,3 @@ _COLUMNS = (
     *_VERDICT_FIELDS,
     "refusal",
 )
-
-
-def _console_cells(row: ReportRow) -> tuple[Text, ...]:
-    region = Text(f"{row.region.name_zh} ({row.region.id})")
-    name = Text(row.indicator_en)
-    if row.estimate is None:
-        found = (row.refusal or "").partition("; expected ")[0]
-        reason = Text(f"refused: {found}", style="yellow")
-        return name, region, Text(MISSING), Text(MISSING), Text(MISSING), reason
-    verdict = row.verdict
-    target = MISSING
-    if verdict is not None:
-        target = plain_text(verdict.target.value, verdict.target.unit)
-        target += " (reference)" if verdict.target.kind == "reference" else ""
-    outcome = outcome_words(verdict)
-    said = Text(
-        f"{outcome.sign} {outcome.words.en}",
-        style=_OUTCOME_STYLES.get(outcome.style, ""),
-    )
-    if verdict is not None and verdict.p_met is not None:
-        said.append(
-            f"  P {_equals(verdict)}",
-            style="dim",
-        )
-    if row.estimate.provenance == "simulated":
-        said.append("  [simulated]", style="bold yellow")
-    outside = Text(outside_text(row.estimate.outside_share))
-    if row.estimate.stock_outside_share is not None:
-        outside.append(f", {outside_text(row.estimate.stock_outside_share)} of total")
-    return name, region, Text(estimate_text(row.estimate)), outside, Text(target), said
-
-
-def _equals(verdict: Verdict) -> str:
-    """Return the probability with its sign: ``= 0.920``, but ``> 0.999``."""
-    text = probability_text(verdict.p_met, confidence=verdict.confidence)
-    return text if text[0] in "<>" else f"= {text}"

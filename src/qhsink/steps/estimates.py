@@ -153,6 +153,8 @@ def _row(
         estimate=estimate,
         verdict=verdict,
         refusal=refusal,
+        short_zh=indicator.short_zh,
+        short_en=indicator.short_en,
     )
 
 
