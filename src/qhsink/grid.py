@@ -162,6 +162,15 @@ class Grid:
         shape = (self.tile_px, self.tile_px)
         return Tile(col, row, GeoBox(shape, affine, self.crs.to_wkt()))
 
+    def window(self, geometry: BaseGeometry) -> GeoBox:
+        """Return the smallest lattice of the grid that holds ``geometry``."""
+        edge = self.pixel_size
+        left, bottom, right, top = geometry.bounds
+        col, row = math.floor(left / edge), math.floor(-top / edge)
+        shape = (math.ceil(-bottom / edge) - row, math.ceil(right / edge) - col)
+        affine = Affine(edge, 0.0, col * edge, 0.0, -edge, -row * edge)
+        return GeoBox(shape, affine, self.crs.to_wkt())
+
     def tiles_over(self, geometry: BaseGeometry) -> Iterator[Tile]:
         """Yield the tiles that ``geometry`` (grid coordinates) shares area with."""
         edge = self.tile_px * self.pixel_size

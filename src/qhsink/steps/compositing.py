@@ -151,7 +151,7 @@ def make_composite(
         stack.mask,
         stack.mask_kind,
         rules,
-        opinion=_opinion(rules.second_opinion),
+        opinion=load_named_opinion(rules.second_opinion),
     )
     asked = config.corrections
     ground: Heights | None = None
@@ -183,7 +183,14 @@ def _choose(
 
 
 @lru_cache(maxsize=4)
-def _opinion(name: str) -> SecondOpinion | None:
+def load_named_opinion(name: str) -> SecondOpinion | None:
+    """Return the second opinion that masks name; None when they name none.
+
+    Raises
+    ------
+    ModelError
+        When it is not there or is damaged.
+    """
     return load_opinion(project_dir() / "models" / "masks", name) if name else None
 
 

@@ -8,6 +8,7 @@ import pyproj
 import shapely
 
 from qhsink.domain.errors import SourceError
+from qhsink.domain.period import Period
 from qhsink.domain.scene import Scene
 from qhsink.grid import Grid
 from qhsink.regions.overlay import Leaves
@@ -15,6 +16,9 @@ from qhsink.sources.items import BBox
 from qhsink.sources.layer_items import LayerItem, pin_layer
 from qhsink.sources.stac import pin
 from qhsink.steps.request import Setup
+
+Bounds = tuple[float, float, float, float]
+"""Left, bottom, right, top in grid coordinates [m]."""
 
 _MARGIN_DEG = 0.02
 """Scenes are searched a little beyond a region, so that no edge pixel is missed."""
@@ -30,14 +34,23 @@ def scenes_over(
     SourceError
         When the source cannot be read.
     """
-    bbox = _in_degrees(_bounds(leaves, region_id), grid.crs)
+    bounds = _bounds(leaves, region_id)
     periods = [setup.month] + ([setup.peak] if setup.peak else [])
-    project = setup.settings.project
-    return [
-        scene
-        for period in periods
-        for scene in pin(setup.source, project=project, bbox=bbox, period=period)
-    ]
+    return [s for period in periods for s in pin_over(setup, bounds, grid, period)]
+
+
+def pin_over(
+    setup: Setup, bounds: Bounds, grid: Grid, period: Period
+) -> tuple[Scene, ...]:
+    """Return the scenes of a period over bounds in grid coordinates.
+
+    Raises
+    ------
+    SourceError
+        When the source cannot be read.
+    """
+    bbox = _in_degrees(bounds, grid.crs)
+    return pin(setup.source, project=setup.settings.project, bbox=bbox, period=period)
 
 
 def heights_over(
@@ -71,7 +84,7 @@ def heights_over(
         ) from error
 
 
-def _bounds(leaves: Leaves, region_id: str) -> tuple[float, float, float, float]:
+def _bounds(leaves: Leaves, region_id: str) -> Bounds:
     chosen = leaves.frame["leaf_id"].isin(leaves.members[region_id])
     left, bottom, right, top = leaves.frame.loc[chosen].total_bounds
     return left, bottom, right, top
@@ -83,7 +96,7 @@ def _to_lonlat(wkt: str) -> pyproj.Transformer:
     return pyproj.Transformer.from_crs(wkt, "EPSG:4326", always_xy=True)
 
 
-def _in_degrees(bounds: tuple[float, float, float, float], crs: pyproj.CRS) -> BBox:
+def _in_degrees(bounds: Bounds, crs: pyproj.CRS) -> BBox:
     to_lonlat = _to_lonlat(crs.to_wkt())
     west, south, east, north = to_lonlat.transform_bounds(*bounds, densify_pts=21)
     return (
