@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import zipfile
 from dataclasses import replace
@@ -30,6 +31,7 @@ from qhsink.registry import (
     load_model,
     read_table,
     save_model,
+    tables,
 )
 from qhsink.registry.files import digest_of, pack
 from qhsink.registry.folders import _arrays_of, _shape_of
@@ -109,6 +111,33 @@ def test_a_loaded_model_gives_the_half_width_of_its_interval(saved, shipped_card
         model.interval.half_width(mean, spread),
         interval_rule(shipped_card["science"]).half_width(mean, spread),
     )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rule: {"factor": rule["factor"][:-1]},
+        lambda rule: {"edges": rule["edges"][::-1]},
+        lambda rule: {"residual_sd": [-1.0, *rule["residual_sd"][1:]]},
+        lambda rule: {"factor": ["2", *rule["factor"][1:]]},
+        lambda _: {"edges": None},
+        lambda _: {"confidence": 90},
+    ],
+    ids=[
+        "a bin lacks its factor", "edges run downwards", "a negative width", "a text",
+        "no edges", "confidence in per cent",
+    ],
+)  # fmt: skip
+def test_a_rule_that_gives_no_width_is_refused_though_the_digest_is_right(
+    tmp_path, shipped_card, change
+):
+    rule = shipped_card["science"]["interval"]
+    science = {**shipped_card["science"], "interval": {**rule, **change(rule)}}
+    model_id = save_model(
+        tmp_path, make_ensemble(), {**shipped_card, "science": science}
+    )
+    with pytest.raises(ModelError, match=f"model {model_id} is damaged.*interval rule"):
+        load_model(tmp_path, model_id)
 
 
 def test_a_logged_model_comes_back_with_its_factors(tmp_path, shipped_card):
@@ -556,6 +585,50 @@ def test_unusable_table_is_refused_before_training(tmp_path, spoil, message):
     assert isinstance(done.exception, TableError)
     assert message in str(done.exception)
     assert list_models(tmp_path) == ()
+
+
+def packed_bomb(path: Path) -> None:
+    path.write_bytes(gzip.compress(b"pv\n" + b"1\n" * 10**6))
+
+
+def packed_torn(path: Path) -> None:
+    path.write_bytes(gzip.compress(b"pv,green\n1,2\n" * 99)[:60])
+
+
+def packed_garbled(path: Path) -> None:
+    content = bytearray(gzip.compress(b"pv,green\n1,2\n" * 999, mtime=0))
+    content[12:30] = bytes(18)
+    path.write_bytes(content)
+
+
+def not_packed(path: Path) -> None:
+    path.write_bytes(b"pv,green\n1,2\n")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [packed_bomb, packed_torn, packed_garbled, not_packed],
+    ids=["unpacks to too much", "torn", "garbled", "no gzip at all"],
+)
+def test_a_packed_table_is_read_without_trust(tmp_path, monkeypatch, spoil):
+    monkeypatch.setattr(tables, "MAX_UNPACKED", 10**6)
+    path = tmp_path / "plots.csv.gz"
+    spoil(path)
+    with pytest.raises(TableError, match=r"plots\.csv\.gz cannot be read"):
+        read_table(path, ("pv",))
+
+
+def test_values_filled_in_from_a_column_that_is_no_band_are_reported(tmp_path):
+    path = write_table(tmp_path / "plots.csv")
+    table = pd.read_csv(path)
+    table["height"] = np.random.default_rng(0).uniform(0, 1, len(table))
+    filled = np.arange(len(table)) % 3 == 0
+    table.loc[filled, "pv"] = 0.05 + 0.7 * table.loc[filled, "height"]
+    table.to_csv(path, index=False)
+    _, found = read_samples(path, column="pv")
+    (doubt,) = found["doubts"]
+    assert f"{filled.sum()} of {len(table)} values of column 'pv'" in doubt
+    assert "'height'" in doubt
 
 
 def add_columns(path: Path, sites: int, *, copied: bool = False) -> Path:

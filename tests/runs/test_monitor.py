@@ -114,7 +114,9 @@ def test_the_maps_mark_exactly_the_pixels_above_the_threshold(finished):
     marked = 0
     for path in published.out.glob("maps/*/fvc_*.tif"):
         with rasterio.open(path) as file:
-            assert file.descriptions == ("fvc", "fvc_model_sd", "fvc_dissimilarity")
+            assert file.descriptions == (
+                *("fvc", "fvc_model_sd", "fvc_dissimilarity", "fvc_half_width_90"),
+            )
             index = file.read(3, masked=True).astype(float) * file.scales[2]
         other = path.with_name(path.name.replace("fvc_", "quality_"))
         with rasterio.open(other) as file:

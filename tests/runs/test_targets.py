@@ -18,10 +18,12 @@ from qhsink.domain.errors import BadInput, ConfigError, ModelError
 from qhsink.registry import load_model
 from qhsink.steps.dry_run import foresee
 from qhsink.steps.hybrid import HybridRequest, hybrid_estimates
+from qhsink.steps.map_bands import cover_bands, target_bands
 from qhsink.steps.map_indicators import TARGET_INDICATORS
 from qhsink.steps.monitor import run_monitor
 from qhsink.steps.request import RunRequest, set_up
 from qhsink.steps.target_models import load_target_models
+from qhsink.steps.twin_pixels import ECOSYSTEM_OF
 
 pytestmark = pytest.mark.xdist_group("runs")
 
@@ -154,6 +156,101 @@ def test_values_of_a_map_are_in_the_targets_unit_and_range(finished):
         values = file.read(1, masked=True) * file.scales[0]
     assert 0 <= values.min() < values.max() <= 1500
     assert 30 < values.mean() < 300
+
+
+def half_widths(path):
+    """Value, spread and half width of a map's pixels, and its step."""
+    with rasterio.open(path) as file:
+        at = len(file.descriptions)
+        target = file.descriptions[0]
+        assert file.descriptions[-1] == f"{target}_half_width_90"
+        assert file.units[-1] == file.units[0]
+        assert file.scales[-1] == file.scales[0]
+        layers = file.read([1, 2, at], masked=True)
+        values = [layer.compressed() * file.scales[0] for layer in layers]
+    assert len({len(layer) for layer in values}) == 1, "known wherever the value is"
+    return *values, file.scales[0]
+
+
+@pytest.mark.parametrize("target", ["fvc", "agb_grass", "shrub_cover"])
+def test_the_last_band_of_a_map_is_the_half_width_that_the_card_gives(
+    finished, config, project_folder, target
+):
+    """Within the rounding of value and spread, away from the edges of the rule."""
+    _, _, published = finished
+    model_id = load_run_config(config).models.of(target)
+    rule = load_model(project_folder / "models", model_id).interval
+    compared = 0
+    for path in published.out.glob(f"maps/2025-peak/{target}_x*.tif"):
+        value, spread, half, step = half_widths(path)
+        if not value.size:
+            continue  # a tile without land of the target's ecosystems
+        edges = np.abs(value[:, None] - np.array(rule.edges)).min(axis=1)
+        plain = edges > step
+        assert plain.mean() > 0.9
+        again = rule.half_width(value[plain], spread[plain])
+        np.testing.assert_allclose(half[plain], again, atol=2.5 * step)
+        compared += int(plain.sum())
+    assert compared > 1000
+
+
+def true_grass(archive, x, y):
+    """True biomass of herbs at grid places of the county, and where it is grassland."""
+    place = archive.parent / "truth" / GRASSLAND
+    layers = []
+    for name in ("agb_grass", "ecosystem"):
+        with rasterio.open(place / f"{name}.tif") as file:
+            stored = np.array([v[0] for v in file.sample(zip(x, y, strict=True))])
+            layers.append(np.where(stored == file.nodata, np.nan, stored))
+            scale = file.scales[0] if name == "agb_grass" else 1.0
+            layers[-1] = layers[-1] * scale
+    value, ecosystem = layers
+    codes = [c for c, name in ECOSYSTEM_OF.items() if name in ("grassland", "wetland")]
+    return value, np.isin(ecosystem, codes) & np.isfinite(value)
+
+
+def test_the_interval_of_a_pixel_holds_the_truth_of_an_unseen_world(finished, archive):
+    """Every fifth mapped pixel that is truly grassland; the card promises 85 to 95 %
+    of the folds, and pixels here are larger than those learnt from."""
+    _, _, published = finished
+    held = []
+    for path in published.out.glob("maps/2025-peak/agb_grass_x*.tif"):
+        with rasterio.open(path) as file:
+            mapped = file.read(masked=True) * file.scales[0]
+            row, col = (at[::5] for at in np.nonzero(~mapped.mask[0]))
+            x, y = file.xy(row, col)
+        truth, spoken = true_grass(archive, x, y)
+        value, half = (mapped.data[band, row, col] for band in (0, -1))
+        held.append((np.abs(truth - value) <= half)[spoken])
+    share = np.concatenate(held)
+    assert share.size > 3000
+    assert 0.82 < share.mean() < 0.97
+
+
+def test_the_interval_of_a_pixel_is_described_where_the_map_is_listed(finished):
+    _, _, published = finished
+    catalogue = pystac.Catalog.from_file(str(published.out / "catalog.json"))
+    told = {}
+    for item in catalogue.get_items(recursive=True):
+        bands = item.assets["map"].extra_fields["bands"]
+        told[item.id.split("_2025")[0]] = {b["name"]: b for b in bands}
+    band = told["agb_grass"]["agb_grass_half_width_90"]
+    assert "half width of the 90 % prediction interval" in band["description"]
+    assert band["unit"] == "g DM m-2"
+    assert band["raster:scale"] == told["agb_grass"]["agb_grass"]["raster:scale"]
+    assert not [name for name in told["ecosystem_probability"] if "half" in name]
+    page = (published.out / "report.html").read_text(encoding="utf-8")
+    assert "fvc_half_width_90 波段为单个像元（或样地）90 % 预测区间的半宽" in page
+
+
+def test_a_model_without_a_rule_has_no_band_of_half_widths(config, project_folder):
+    models = load_run_config(config).models
+    classifier = load_model(project_folder / "models", models.ecosystem)
+    assert classifier.interval is None
+    target = load_model_targets(project_folder).get("agb_grass")
+    bands = target_bands(target, known=False, interval=classifier.interval)
+    assert [band.name for band in bands] == ["agb_grass", "agb_grass_model_sd"]
+    assert len(cover_bands(known=True, interval=None)) == 3
 
 
 def test_page_and_tables_show_targets_and_simulated_models(finished):

@@ -6,8 +6,10 @@ Works on out-of-fold predictions and knows no regressor; fitting is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -70,6 +72,19 @@ class IntervalRule:
     """Conformal quantile of |residual| over the square root, per bin."""
     confidence: float
     """Nominal coverage, such as 0.90."""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether every bin has a finite width of zero and more."""
+        bins = len(self.edges) + 1
+        parts = (*self.edges, *self.residual_sd, *self.factor, self.confidence)
+        numbers = all(isinstance(part, float | int) for part in parts)
+        if not numbers or not all(math.isfinite(part) for part in parts):
+            return False
+        ordered = all(low < high for low, high in pairwise(self.edges))
+        fitting = len(self.residual_sd) == len(self.factor) == bins
+        widths = all(part >= 0 for part in (*self.residual_sd, *self.factor))
+        return ordered and fitting and widths and 0 < self.confidence < 1
 
     def half_width(self, mean: NDArray[Real], spread: NDArray[Real]) -> NDArray[Real]:
         """Return the half width of the interval, in the precision of ``mean``.

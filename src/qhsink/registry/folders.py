@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhsink.domain.errors import ModelError
+from qhsink.domain.reference import MEASURED
 from qhsink.mapping.applicability import Applicability
 from qhsink.mapping.card import interval_rule, render_card
 from qhsink.mapping.ensemble import Ensemble, Layer
@@ -61,14 +62,23 @@ class Model:
     """Where the model may be applied; None when its folder does not say."""
 
     @property
-    def interval(self) -> IntervalRule:
-        """Prediction interval of a single plot: ``half_width(mean, spread)``."""
-        return interval_rule(self.card["science"])
+    def interval(self) -> IntervalRule | None:
+        """Prediction interval of a single plot: ``half_width(mean, spread)``.
+
+        None for a model whose card has no such rule, as a classifier's.
+        """
+        science = self.card["science"]
+        return interval_rule(science) if "interval" in science else None
 
     @property
     def simulated(self) -> bool:
         """Whether it learnt from simulated data: then its maps are simulated too."""
         return bool(self.card["science"].get("provenance") == "simulated")
+
+    @property
+    def of_predictions(self) -> bool:
+        """Whether what it learnt from are themselves predictions, as GEDI's are."""
+        return bool(self.card["science"].get("reference", MEASURED) != MEASURED)
 
 
 def save_model(
@@ -173,7 +183,9 @@ def load_model(models_dir: Path, model_id: str) -> Model:
         raise damaged(model_id, f"digest {digest[:8]}, not {card['digest'][:8]}")
     ensemble = _ensemble_of(model_id, arrays, card)
     fitted = _area_of(model_id, area, ensemble) if area else None
-    return Model(model_id, digest, ensemble, card, fitted)
+    model = Model(model_id, digest, ensemble, card, fitted)
+    _check_interval(model)
+    return model
 
 
 def check_model(models_dir: Path, model_id: str) -> Model:
@@ -265,6 +277,16 @@ def _ensemble_of(
         )
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(model_id, f"a part is missing: {error!r}") from error
+
+
+def _check_interval(model: Model) -> None:
+    """Refuse a rule that no map could be made with: whole digests are no good sense."""
+    try:
+        rule = model.interval
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(model.id, f"{CARD}: interval rule: {error!r}") from error
+    if rule is not None and not rule.is_usable:
+        raise damaged(model.id, f"{CARD}: an interval rule that gives no width")
 
 
 def _area_of(

@@ -18,8 +18,8 @@ from rasterio.windows import from_bounds
 from qhsink.estimation.ledger import RegionSums
 from qhsink.reporting.record import ReportRow
 from qhsink.steps.evaluate_places import Square, TrialSpec
+from qhsink.steps.map_bands import NODATA, SCALE
 from qhsink.steps.plan import RunPlan
-from qhsink.steps.rasters import NODATA, SCALE
 from qhsink.steps.tiles import TileOutcome
 from qhsink.store import Store
 from qhsink.twin import lies

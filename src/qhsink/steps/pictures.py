@@ -15,8 +15,8 @@ from rasterio.features import geometry_mask
 from rasterio.transform import from_origin
 
 from qhsink.reporting.record import RegionPicture
+from qhsink.steps.map_bands import NODATA, SCALE
 from qhsink.steps.plan import RunPlan
-from qhsink.steps.rasters import NODATA, SCALE
 from qhsink.steps.tiles import TileOutcome
 from qhsink.store import Store
 

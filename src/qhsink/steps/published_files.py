@@ -12,42 +12,19 @@ from typing import Any
 from qhsink.domain.estimate import Provenance
 from qhsink.registry import Model, load_model
 from qhsink.reporting.catalogue import MapBand
+from qhsink.steps.map_bands import cover_bands, target_bands
 from qhsink.steps.map_indicators import ECOSYSTEM
 from qhsink.steps.plan import Kind, RunPlan
-from qhsink.steps.rasters import NODATA, SCALE
 from qhsink.steps.target_models import load_target_models
 from qhsink.steps.target_rasters import (
     ECOSYSTEM_FILE,
     PROBABILITY_FILE,
     ecosystem_bands,
     probability_bands,
-    target_bands,
 )
 from qhsink.steps.tiles import TileOutcome
 from qhsink.store import Store
 
-FVC_BANDS = (
-    MapBand("fvc", "fractional vegetation cover", "1", "uint16", SCALE, 0.0, NODATA),
-    MapBand(
-        "fvc_model_sd",
-        "standard deviation over the model's members",
-        "1",
-        "uint16",
-        SCALE,
-        0.0,
-        NODATA,
-    ),
-)
-AREA_BAND = MapBand(
-    "fvc_dissimilarity",
-    "dissimilarity to the training data (Meyer and Pebesma 2021)",
-    "1",
-    "uint16",
-    SCALE,
-    0.0,
-    NODATA,
-)
-"""Third band of the map of a model with an area of applicability."""
 QUALITY_BANDS = (
     MapBand("n_clear", "clear observations", "1", "uint8"),
     MapBand("flags", "bits of imagery.composite.Flag", "1", "uint8"),
@@ -81,8 +58,7 @@ def published_files(plan: RunPlan, outcome: TileOutcome) -> Iterator[PublishedFi
     config, settings = plan.setup.config, plan.setup.settings
     fvc = _model(settings.project / "models", config.models.fvc)
     folder, meta = _artifact(plan, "maps", outcome.keys["maps"])
-    with_area = bool(meta.get("applicability", False))
-    cover = (*FVC_BANDS, AREA_BAND) if with_area else FVC_BANDS
+    cover = cover_bands(known=meta["applicability"], interval=fvc.interval)
     named = {"fvc": cover, "quality": QUALITY_BANDS}
     for name, bands in named.items():
         file = name, folder / f"{name}.tif"
@@ -108,7 +84,11 @@ def _further_files(plan: RunPlan, outcome: TileOutcome) -> Iterator[PublishedFil
     for target, model in further.models.items():
         key = f"maps/{target}"
         folder, meta = _artifact(plan, "target_maps", outcome.keys[key])
-        held = target_bands(further.table.get(target), known=meta["applicability"])
+        held = target_bands(
+            further.table.get(target),
+            known=meta["applicability"],
+            interval=model.interval,
+        )
         file = target, folder / f"{target}.tif"
         yield _file(outcome, key, model, file, held, meta)
 

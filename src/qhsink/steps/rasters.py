@@ -6,7 +6,7 @@ The composite is a working file (tiled, zstd); the maps are COGs as published.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,16 @@ import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from qhsink.domain.model_target import UINT16_VALUES
 from qhsink.domain.scene import BANDS
 from qhsink.imagery.composite import Composite, Flag
 from qhsink.imagery.corrections import Correction
 from qhsink.mapping.ensemble import Prediction
+from qhsink.mapping.validation import IntervalRule
+from qhsink.reporting.catalogue import MapBand
 from qhsink.reporting.cog import write_cog
+from qhsink.steps.map_bands import NODATA, cover_bands
 from qhsink.store import Artifact
-
-NODATA = 65_535
-"""No value, in the uint16 maps."""
-
-SCALE = 1e-4
-"""Unit per digital number, in the uint16 maps."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,29 +97,27 @@ def write_maps(
     block: int,
     tags: Mapping[str, str],
     resemblance: Resemblance | None = None,
+    interval: IntervalRule | None = None,
 ) -> None:
     """Write the maps of a tile: value and spread, and how they came about.
 
-    Where the model has an area of applicability, a third band holds the
-    dissimilarity index (6.5534 and more as 6.5534), and the flags ``OUTSIDE_AREA``.
+    Where the model has an area of applicability, a band holds the dissimilarity
+    index (6.5534 and more as 6.5534), and the flags ``OUTSIDE_AREA``. Where it has an
+    interval rule, the last band holds the half width of a pixel's interval.
     """
-    layers = [prediction.mean, prediction.spread]
     flags = composite.flags
     if resemblance is not None:
-        most = np.float32((NODATA - 1) * SCALE)
-        layers.append(np.minimum(resemblance.dissimilarity, most))
         flags = flags.copy()
         flags.ravel()[prediction.index[~resemblance.inside]] |= int(Flag.OUTSIDE_AREA)
-    write_cog(
+    bands = cover_bands(known=resemblance is not None, interval=interval)
+    write_bands(
         folder / "fvc.tif",
-        [_on_lattice(layer, prediction.index, geobox) for layer in layers],
+        map_layers(prediction, resemblance, interval),
+        bands,
+        index=prediction.index,
         geobox=geobox,
-        nodata=NODATA,
-        descriptions=("fvc", "fvc_model_sd", "fvc_dissimilarity")[: len(layers)],
-        scales=(SCALE,) * len(layers),
-        units=("1",) * len(layers),
+        block=block,
         tags=tags,
-        block_px=block,
     )
     write_cog(
         folder / "quality.tif",
@@ -135,11 +131,63 @@ def write_maps(
     )
 
 
+def map_layers(
+    prediction: Prediction,
+    resemblance: Resemblance | None,
+    interval: IntervalRule | None,
+) -> list[NDArray[np.float32]]:
+    """Return value, spread and, where known, dissimilarity and half width, (n,) each.
+
+    In the order of ``map_bands.map_bands``.
+    """
+    layers = [prediction.mean, prediction.spread]
+    if resemblance is not None:
+        layers.append(resemblance.dissimilarity)
+    if interval is not None:
+        layers.append(interval.half_width(prediction.mean, prediction.spread))
+    return layers
+
+
+def write_bands(
+    path: Path,
+    layers: Sequence[NDArray[np.float32]],
+    bands: Sequence[MapBand],
+    *,
+    index: NDArray[np.int64],
+    geobox: GeoBox,
+    block: int,
+    tags: Mapping[str, str],
+) -> None:
+    """Write layers known at some pixels as the bands of one uint16 COG.
+
+    Parameters
+    ----------
+    layers : sequence of (n,) float32
+        In the bands' units; greater than a band can hold is written as its greatest.
+    index : (n,) int
+        Row-major pixel numbers.
+    """
+    write_cog(
+        path,
+        [
+            _on_lattice(values, band.scale, index, geobox)
+            for values, band in zip(layers, bands, strict=True)
+        ],
+        geobox=geobox,
+        nodata=NODATA,
+        descriptions=tuple(band.name for band in bands),
+        scales=tuple(band.scale for band in bands),
+        units=tuple(band.unit for band in bands),
+        tags=tags,
+        block_px=block,
+    )
+
+
 def _on_lattice(
-    values: NDArray[np.float32], index: NDArray[np.int64], geobox: GeoBox
+    values: NDArray[np.float32], step: float, index: NDArray[np.int64], geobox: GeoBox
 ) -> NDArray[np.uint16]:
     lattice = np.full(geobox.shape[0] * geobox.shape[1], NODATA, dtype=np.uint16)
-    lattice[index] = np.rint(values / SCALE).astype(np.uint16)
+    lattice[index] = np.minimum(np.rint(values / step), UINT16_VALUES).astype(np.uint16)
     return lattice.reshape(geobox.shape)
 
 

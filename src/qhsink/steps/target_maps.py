@@ -54,6 +54,9 @@ def target_keys(
         "qhsink.mapping.ecosystem",
         "qhsink.mapping.applicability",
         "qhsink.mapping.nearest",
+        "qhsink.mapping.validation",
+        "qhsink.steps.rasters",
+        "qhsink.steps.map_bands",
         "qhsink.steps.target_rasters",
     )
     keys = {
@@ -213,6 +216,7 @@ class _Predicted:
             alike,
             folder,
             target=self.target,
+            interval=self.model.interval,
             geobox=self.work.tile.geobox,
             block=self.work.grid.block_px,
             tags={"MODEL": self.model.id, "TILE": self.work.tile.name},

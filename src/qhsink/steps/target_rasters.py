@@ -13,11 +13,13 @@ import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from qhsink.domain.model_target import UINT16_VALUES, ModelTarget
+from qhsink.domain.model_target import ModelTarget
 from qhsink.mapping.ensemble import Prediction
+from qhsink.mapping.validation import IntervalRule
 from qhsink.reporting.catalogue import MapBand
 from qhsink.reporting.cog import write_cog
-from qhsink.steps.rasters import NODATA, SCALE, Resemblance
+from qhsink.steps.map_bands import target_bands
+from qhsink.steps.rasters import Resemblance, map_layers, write_bands
 from qhsink.store import Artifact
 
 ECOSYSTEM_FILE = "ecosystem.tif"
@@ -89,65 +91,24 @@ def write_target_map(
     folder: Path,
     *,
     target: ModelTarget,
+    interval: IntervalRule | None,
     geobox: GeoBox,
     block: int,
     tags: Mapping[str, str],
 ) -> None:
-    """Write value and spread of a target, and dissimilarity where it is known.
+    """Write value and spread of a target; dissimilarity and half width where known.
 
     No value on land of another ecosystem: there the target is zero by definition.
     """
-    layers = [(prediction.mean, target.map_step), (prediction.spread, target.map_step)]
-    if alike is not None:
-        layers.append((alike.dissimilarity, SCALE))
-    bands = target_bands(target, known=alike is not None)
-    write_cog(
+    write_bands(
         folder / f"{target.id}.tif",
-        [
-            _on_lattice(values, step, prediction.index, geobox)
-            for values, step in layers
-        ],
+        map_layers(prediction, alike, interval),
+        target_bands(target, known=alike is not None, interval=interval),
+        index=prediction.index,
         geobox=geobox,
-        nodata=NODATA,
-        descriptions=tuple(band.name for band in bands),
-        scales=tuple(band.scale for band in bands),
-        units=tuple(band.unit for band in bands),
+        block=block,
         tags=tags,
-        block_px=block,
     )
-
-
-def target_bands(target: ModelTarget, *, known: bool) -> tuple[MapBand, ...]:
-    """Return what the bands of a target's map are, in file order.
-
-    Parameters
-    ----------
-    known : bool
-        Whether the model has an area of applicability: then a band of dissimilarity.
-    """
-    step = target.map_step
-    bands = (
-        MapBand(target.id, target.name_en, target.unit, "uint16", step, 0.0, NODATA),
-        MapBand(
-            f"{target.id}_model_sd",
-            "standard deviation over the model's members",
-            target.unit,
-            "uint16",
-            step,
-            0.0,
-            NODATA,
-        ),
-        MapBand(
-            f"{target.id}_dissimilarity",
-            "dissimilarity to the training data (Meyer and Pebesma 2021)",
-            "1",
-            "uint16",
-            SCALE,
-            0.0,
-            NODATA,
-        ),
-    )
-    return bands if known else bands[:2]
 
 
 def ecosystem_bands() -> tuple[MapBand, ...]:
@@ -170,11 +131,3 @@ def probability_bands(names: tuple[str, ...]) -> tuple[MapBand, ...]:
         )
         for name in names
     )
-
-
-def _on_lattice(
-    values: NDArray[np.float32], step: float, index: NDArray[np.int64], geobox: GeoBox
-) -> NDArray[np.uint16]:
-    lattice = np.full(geobox.shape[0] * geobox.shape[1], NODATA, dtype=np.uint16)
-    lattice[index] = np.minimum(np.rint(values / step), UINT16_VALUES).astype(np.uint16)
-    return lattice.reshape(geobox.shape)

@@ -12,9 +12,10 @@ from typing import Any
 from qhsink.domain.errors import BadInput, TableError
 from qhsink.domain.estimate import Provenance
 from qhsink.domain.model_target import ModelTarget
-from qhsink.mapping.screening import linear_copies
+from qhsink.mapping.screening import filled_rows, linear_copies
 from qhsink.mapping.training import Samples
 from qhsink.registry import read_labels, read_table, table_digest
+from qhsink.registry.tables import read_numbers
 
 TABLE = Path("training") / "fractionalcover3_transects.csv.gz"
 """The shipped table of transects, below ``models/``."""
@@ -173,7 +174,10 @@ def read_samples(
         "rows": f"{len(table):,} in the table, {len(table) - len(distinct)} exact "
         "repeats left out",
     }
-    doubts = [str(copy) for copy in linear_copies(values)]
+    every = read_numbers(path) | values
+    every = {name: numbers[distinct.index] for name, numbers in every.items()}
+    doubts = [str(copy) for copy in linear_copies(every)]
+    doubts += [str(part) for part in filled_rows(column, every)]
     if doubts:
         found["doubts"] = doubts
     groups = read_labels(path, group)[distinct.index] if group else None
