@@ -159,3 +159,8 @@ def test_a_value_computed_from_another_column_is_reported():
 def test_places_and_sizes_are_no_measurements():
     frame = table(note=["near the road"] * COUNT)
     assert list(measured_columns(frame)) == ["value"]
+
+
+def test_a_table_with_a_header_alone_is_refused_in_a_line():
+    with pytest.raises(TableError, match="has no rows"):
+        read(table().iloc[:0])

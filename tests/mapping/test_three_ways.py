@@ -65,6 +65,31 @@ def test_the_red_edge_is_filled_in_near_enough_for_cover(shared_dir):
     assert score(vectors["FCOVER"].to_numpy(), found).r2 > 0.8
 
 
+def test_another_version_of_the_network_is_judged_beside_the_first(
+    shared_dir, tmp_path
+):
+    folder = shared_dir / "cases" / "s2_biophysical_S2A"
+    nets = json.loads((folder / "inputs.json").read_text())["nets"]
+    shifted = {
+        **nets["FCOVER"],
+        "b2": [float(np.ravel(nets["FCOVER"]["b2"])[0]) + 0.02],
+    }
+    other = tmp_path / "nets.json"
+    other.write_text(json.dumps({"version": "2.9", "nets": {"FCOVER": shifted}}))
+    vectors = pd.read_csv(folder / "inputs_FCOVER.csv")
+    bands = dict(zip(simulated_cover.BANDS, esa_network.ESA_BANDS, strict=True))
+    seen = {name: vectors[band].to_numpy() for name, band in bands.items()}
+    found, note = three_ways._esa(seen, folder, other)
+    assert len(found) == 2 * len(three_ways.SUN_ZENITH)
+    # Half of 0.02 times the span of cover, by hand.
+    assert "version 2.9 differs from 3.0 by 0.010 at most" in note
+    gap = [
+        found[f"ESA network, version {version}, sun at 45° from the zenith"].mean()
+        for version in ("2.9", "3.0")
+    ]
+    assert gap[0] - gap[1] == pytest.approx(0.01, abs=0.001)
+
+
 def test_the_table_goes_between_its_marks_and_nowhere_else(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(f"a\n{three_ways.BEGIN}\nold\n{three_ways.END}\nb\n")

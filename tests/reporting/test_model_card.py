@@ -41,13 +41,19 @@ def pictures():
 
 def card(**science):
     scores = {"r2": 0.5, "rmse": 21.3, "bias": 0.4}
-    runs = {"models": {"ensemble": scores}, "interval_coverage": 0.912}
+    runs = {
+        "title": "sites",
+        "models": {"ensemble": scores},
+        "interval_coverage": 0.912,
+        "by_predicted": [],
+    }
     known = {
         "samples": 1234,
         "interval": {"confidence": 0.9},
         "validation": {"runs": runs},
     }
-    return {"id": "agb_grass-0a1b2c3d", "science": known | science}
+    run = {"cpu_ms_per_mpx": {"ensemble": 400.0}}
+    return {"id": "agb_grass-0a1b2c3d", "science": known | science, "run": run}
 
 
 def page(pictures, text="# title\n\nBody.", **science):
@@ -82,6 +88,18 @@ def test_the_page_loads_nothing_and_every_picture_is_inside(pictures):
             assert picture.width == 780
     assert not [e for e in tree.iter() if e.tag in {"script", "link", "a", "iframe"}]
     assert "<script>a</script>" in "".join(tree.itertext())
+
+
+def test_promises_that_are_not_kept_stand_beside_the_scores(pictures):
+    said = " ".join("".join(read(page(pictures)).itertext()).split())
+    assert "未达到的要求" in said
+    assert "It was compared with no ensemble of trees." in said
+
+
+def test_what_gedi_predicted_is_not_called_measured(pictures):
+    said = "".join(read(page(pictures, reference="gedi_l4a")).itertext())
+    assert "GEDI predictions, not measured" in said
+    assert "GEDI 预测值，非实测" in said
 
 
 def test_tables_may_be_wider_than_a_telephone(pictures):

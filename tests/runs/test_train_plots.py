@@ -260,6 +260,16 @@ def test_a_spreadsheet_is_no_plot_table(tmp_path):
         read_plots(tmp_path / "plots.xlsx")
 
 
+def test_parquet_that_lies_about_its_places_is_refused_in_a_line(campaign, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    for text in (b"{}", b"[]", b"no json", b'{"columns": {"g": 1}}'):
+        table = pa.Table.from_pandas(campaign).replace_schema_metadata({b"geo": text})
+        pq.write_table(table, tmp_path / "plots.parquet")
+        with pytest.raises(TableError, match=r"plots\.parquet"):
+            read_plots(tmp_path / "plots.parquet")
+
+
 def test_geoparquet_in_another_crs_is_read_where_its_points_lie(campaign, tmp_path):
     gpd = pytest.importorskip("geopandas")
     places = gpd.points_from_xy(campaign["lon"], campaign["lat"], crs="EPSG:4326")

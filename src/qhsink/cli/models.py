@@ -60,6 +60,24 @@ def check_command(model_id: str, models_dir: Path | None) -> None:
     show_checked(check_model(models_dir or _models_dir(), model_id))
 
 
+@models.command("reword")
+@click.argument("model_ids", metavar="[ID]...", nargs=-1)
+@_folder
+def reword_command(model_ids: tuple[str, ...], models_dir: Path | None) -> None:
+    """Write the words of cards again after the wording changed; numbers stay.
+
+    Without ID, those of every model.
+    """
+    from qhsink.config import project_dir
+    from qhsink.registry import list_models
+    from qhsink.steps.reword import reword_model
+
+    folder = models_dir or _models_dir()
+    for model_id in model_ids or list_models(folder):
+        changed = reword_model(folder, model_id, project=project_dir())
+        click.echo(f"{model_id}: {', '.join(changed) or 'words as before'}")
+
+
 @models.command("compare")
 @click.argument("first_id", metavar="A")
 @click.argument("second_id", metavar="B")

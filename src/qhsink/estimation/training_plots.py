@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from qhsink.domain.errors import TableError
 from qhsink.domain.estimate import Provenance
 from qhsink.domain.model_target import ModelTarget
+from qhsink.domain.reference import MEASURED, REFERENCES, Reference
 from qhsink.estimation.field_plots import (
     PLOTS,
     FieldPlots,
@@ -33,6 +34,8 @@ Shape = Literal["square", "circle"]
 DATE, ERROR, SIZE, SHAPE, POSITION = "date", "se", "plot_m", "shape", "position_sd_m"
 SITE, REGION, PROVENANCE = "site", "region", "provenance"
 """Columns of the table, beside those of ``field_plots``."""
+REFERENCE = "reference"
+"""Column that says what the values are."""
 
 LEAST = 30
 """Plots below which nothing is trained: five folds of fewer say nothing (a choice of
@@ -77,6 +80,8 @@ class TrainingPlots:
     """Region, such as a county, that may be held out whole."""
     provenance: Provenance
     """``simulated`` when a row says so."""
+    reference: Reference = MEASURED
+    """What the values are."""
 
     @property
     def years(self) -> NDArray[np.int64]:
@@ -100,7 +105,7 @@ def read_training_plots(
         Columns ``lon``, ``lat``, ``date`` and ``value``; used where present: ``id``,
         ``se``, ``plot_m``, ``shape``, ``position_sd_m``, ``stratum``,
         ``inclusion_prob`` or ``weight``, ``site``, ``region``, ``unit``,
-        ``provenance``.
+        ``provenance``, ``reference``.
     target : ModelTarget
         Unit, range and season that the values must keep to.
     value : str
@@ -143,6 +148,7 @@ def read_training_plots(
         site=labels(frame, SITE, table=PLOTS) if SITE in frame else None,
         region=labels(frame, REGION, table=PLOTS) if REGION in frame else None,
         provenance=_provenance(frame),
+        reference=_reference(frame),
     )
 
 
@@ -298,3 +304,18 @@ def _provenance(frame: pd.DataFrame) -> Provenance:
             remedy="Say which of the two it is.",
         )
     return "simulated" if "simulated" in names else "observed"
+
+
+def _reference(frame: pd.DataFrame) -> Reference:
+    if REFERENCE not in frame:
+        return MEASURED
+    names = set(labels(frame, REFERENCE, table=PLOTS).tolist())
+    for known in REFERENCES:
+        if names == {known}:
+            return known
+    raise TableError(
+        f"{PLOTS}, column {REFERENCE!r}: {', '.join(map(repr, sorted(names)))}",
+        expected=f"{' or '.join(REFERENCES)}, one for all rows",
+        remedy="Train on each kind by itself: measured trees and predictions from "
+        "waveforms do not err alike, and a card speaks of one kind.",
+    )

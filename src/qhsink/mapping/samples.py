@@ -100,6 +100,9 @@ class Samples:
     """(n,) number of the vegetation type or stratum."""
     weight: Doubles | None = None
     """(n,) positive weight of each sample in the fit, any unit; None for equal."""
+    se: Doubles | None = None
+    """(n,) stated standard error of each observed value, in its unit; the fit does not
+    use it, the card's budget of errors does. None where not stated."""
 
     def __post_init__(self) -> None:
         if (self.x_m is None) != (self.y_m is None):

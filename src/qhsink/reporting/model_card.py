@@ -15,6 +15,7 @@ import jinja2
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from qhsink.mapping.card.promises import broken_promises
 from qhsink.mapping.training import ENSEMBLE
 from qhsink.reporting.figures import data_uri
 from qhsink.reporting.wording import Words
@@ -117,6 +118,7 @@ def render_model_page(
         science=science,
         scores=science["validation"]["runs"]["models"][ENSEMBLE],
         simulated=science.get("provenance") == "simulated",
+        broken=broken_promises(science, card["run"]["cpu_ms_per_mpx"]),
         target=target,
         unit="" if target.unit == "1" else target.unit,
         body=Markup(_as_html(text)),  # noqa: S704 - markup in the text is escaped

@@ -23,6 +23,7 @@ from shapely.geometry.base import BaseGeometry
 
 from qhsink.config.gedi import FootprintConfig, GriddedConfig
 from qhsink.domain.errors import SourceError
+from qhsink.domain.reference import GEDI
 from qhsink.grid import Grid, coverage
 from qhsink.sources.earthengine_retry import BadAnswer
 from qhsink.sources.earthengine_session import Session
@@ -54,7 +55,7 @@ class Footprints:
     table: pd.DataFrame
     """Columns of a training table: id, lon, lat, date, value, se, unit, plot_m, shape,
     position_sd_m, site (sub-orbit and beam: neighbours along a track stay together),
-    region, provenance, sensitivity."""
+    region, provenance, reference, sensitivity."""
     tables: tuple[str, ...]
     """Sub-orbit tables that cross the region, as pinned."""
     missing: tuple[str, ...]
@@ -208,6 +209,7 @@ def _row(
         "plot_m": config.diameter_m,
         "shape": "circle",
         "position_sd_m": config.position_sd_m,
+        "reference": GEDI,
         "site": f"{track} {properties['beam']}",
         "sensitivity": float(properties["sensitivity"]),
     }

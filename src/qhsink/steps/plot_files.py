@@ -144,9 +144,10 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         if b"geo" in (pq.read_schema(path).metadata or {}):
             return _with_places(path, gpd.read_parquet(path))
         return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TableError(
-            f"{path}: {str(error).splitlines()[0]}",
+            f"{path}: {reason}",
             expected="a Parquet table",
             remedy="Check the path, or export it again.",
         ) from error

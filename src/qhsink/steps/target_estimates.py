@@ -41,6 +41,9 @@ MAP_OF_CLASSES = "ecosystem error left out"
 """Flag of a number over pixels of an ecosystem, taken as if the map were right."""
 LEARNT_SIMULATED = "model trained on simulated data"
 """Flag of a number whose model never saw a real plot."""
+LEARNT_PREDICTIONS = "model trained on GEDI predictions"
+"""Flag of a number whose model learnt from predictions: their common error is in no
+interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class TargetRows:
     """Tile name to error."""
     simulated: frozenset[str]
     """Targets whose model learnt from simulated data."""
+    of_predictions: frozenset[str]
+    """Targets whose model learnt from predictions, not measurements."""
 
 
 def gather_targets(
@@ -80,6 +85,7 @@ def gather_targets(
         rows=pd.concat(held, ignore_index=True) if held else empty,
         failed=failed,
         simulated=frozenset(n for n, model in known.items() if model.simulated),
+        of_predictions=frozenset(n for n, m in known.items() if m.of_predictions),
     )
 
 
@@ -130,6 +136,7 @@ def target_estimate(
     value, se = total * scale, se * scale
     low, high = student_interval(value, se, df, confidence, bounds=(0.0, top))
     learnt = (LEARNT_SIMULATED,) if chosen.target in ledger.simulated else ()
+    second = (LEARNT_PREDICTIONS,) if chosen.target in ledger.of_predictions else ()
     return Estimate(
         indicator=indicator.id,
         region=region.id,
@@ -146,7 +153,7 @@ def target_estimate(
         area_ha=sums.dry_ha,
         valid_share=sums.valid_share,
         provenance="simulated" if plan.simulated or learnt else "observed",
-        flags=(MODEL_ONLY, MAP_OF_CLASSES, *learnt),
+        flags=(MODEL_ONLY, MAP_OF_CLASSES, *learnt, *second),
         outside_share=sums.outside_share,
         stock_outside_share=sums.stock_outside_share,
     )

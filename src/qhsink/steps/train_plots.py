@@ -17,9 +17,11 @@ import shapely
 from numpy.typing import NDArray
 
 from qhsink.config import RunConfig, Settings, load_run_config
+from qhsink.config.gedi import load_gedi
 from qhsink.domain.errors import Refusal, TableError
 from qhsink.domain.estimate import Provenance
 from qhsink.domain.model_target import ModelTarget
+from qhsink.domain.reference import GEDI
 from qhsink.domain.scene import BANDS
 from qhsink.estimation.field_plots import PLOTS, PROBABILITY, WEIGHT
 from qhsink.estimation.schema import require_columns
@@ -32,7 +34,7 @@ from qhsink.estimation.training_plots import (
 )
 from qhsink.grid import Grid
 from qhsink.mapping.features import REFLECTANCE_FLOOR
-from qhsink.mapping.screening import linear_copies
+from qhsink.mapping.screening import filled_rows, linear_copies
 from qhsink.mapping.training import Recipe, Samples
 from qhsink.regions.database import load_database
 from qhsink.registry import table_digest
@@ -47,6 +49,7 @@ from qhsink.steps.plot_features import (
 from qhsink.steps.plot_files import read_plots
 from qhsink.steps.plot_windows import grid_places
 from qhsink.steps.request import find_source
+from qhsink.steps.train_gedi import refuse_other_targets, told_of_footprints
 from qhsink.steps.train_request import TrainRequest
 from qhsink.steps.train_tables import TrainingData, with_provenance
 
@@ -93,12 +96,16 @@ def check_plots(
     plots = read_training_plots(
         frame, target=target, value=column, defaults=request.defaults
     )
+    if plots.reference == GEDI:
+        refuse_other_targets(plots, target)
     if plots.site is not None:
         _refuse_few_groups(plots.site)
     config = _run_config(request, settings)
     if config.regions.inside_province:
         _refuse_abroad(plots, config.grid.build(), settings)
-    doubts = [str(copy) for copy in linear_copies(measured_columns(frame))]
+    known = measured_columns(frame)
+    doubts = [str(copy) for copy in linear_copies(known)]
+    doubts += [str(part) for part in filled_rows(column, known)]
     doubts += spell_corrections_off(config)
     weighted = PROBABILITY in frame or WEIGHT in frame
     return CheckedPlots(path, column, plots, config, tuple(doubts), weighted)
@@ -138,7 +145,7 @@ def plot_data(
         or any(scene.simulated for scene in features.scenes)
         else "observed"
     )
-    told = _describe(request, target, checked, features)
+    told = _describe(request, target, checked, features, settings.project)
     samples = _samples(plots, features, checked.config.grid.build())
     return TrainingData(samples, with_provenance(told, provenance), checked.doubts)
 
@@ -177,6 +184,7 @@ def _samples(plots: TrainingPlots, features: PlotFeatures, grid: Grid) -> Sample
         year=_if_even(plots.years[used]),
         region=_if_even(_numbered(plots.region, used)),
         stratum=_numbered(plots.plots.stratum, used),
+        se=None if plots.se is None else plots.se[used],
     )
 
 
@@ -212,6 +220,7 @@ def _describe(
     target: ModelTarget,
     checked: CheckedPlots,
     features: PlotFeatures,
+    project: Path,
 ) -> dict[str, Any]:
     plots, column = checked.plots, checked.column
     reading = _reading(request, checked, features)
@@ -239,6 +248,8 @@ def _describe(
     }
     if plots.site is not None:
         told["grouping"] = f"groups of column {request.group or 'site'}"
+    if plots.reference == GEDI:
+        return told_of_footprints(told, target, load_gedi(project).footprints)
     return told
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from qhsink.domain.variogram import Variogram, describe_variogram
 from qhsink.mapping import applicability
 from qhsink.mapping.features import FEATURES
+from qhsink.mapping.reference_error import reference_error
 from qhsink.mapping.saturation import saturation_point
 from qhsink.mapping.search import Search
 from qhsink.mapping.training import ENSEMBLE, Comparison, Samples, Trained
@@ -84,6 +85,7 @@ def describe_training(
             trained.applicability, trained.recipe.features
         ),
         **_described(trained.variogram),
+        **_budgeted(samples, mean),
         **_searched(trained.search),
         "tolerance": _round(TOLERANCE * (high - low)),
     }
@@ -141,6 +143,13 @@ def _described(variogram: Variogram | None) -> dict[str, Any]:
         return {}
     told = describe_variogram(variogram, source="out_of_fold")
     return {"residual_variogram": told}
+
+
+def _budgeted(samples: Samples, mean: NDArray[np.float64]) -> dict[str, Any]:
+    if samples.se is None:
+        return {}
+    found = reference_error(samples.target, mean, samples.se)
+    return {"reference_error": _plain(asdict(found))}
 
 
 def _searched(search: Search | None) -> dict[str, Any]:

@@ -12,6 +12,12 @@ def section_settings(science: Mapping[str, Any]) -> Iterator[str]:
     """Yield what was tried, where the training chose; nothing where it was told."""
     search = science.get("search")
     if search is None:
+        yield (
+            "**Settings.** Hidden layers, penalty, rate and passes are those of the "
+            "recipe and were not chosen by these folds (`--search` does that for the "
+            "first two; docs/training.md says what it brought where it was tried)."
+        )
+        yield ""
         return
     yield "## Settings tried"
     yield ""

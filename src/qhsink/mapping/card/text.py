@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qhsink.mapping.card.classes import render_class_card
+from qhsink.mapping.card.learning import section_learning
 from qhsink.mapping.card.parts import section_features, section_head, versions_of
+from qhsink.mapping.card.promises import section_promises
 from qhsink.mapping.card.results import (
     grouping,
     section_errors,
@@ -28,6 +30,7 @@ def render_card(card: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             *section_head(card),
+            *section_promises(science, run["cpu_ms_per_mpx"]),
             *_section_data(science),
             *section_features(science),
             *_section_method(science),
@@ -36,6 +39,7 @@ def render_card(card: Mapping[str, Any]) -> str:
             *section_folds(science),
             *section_errors(science),
             *section_interval(science),
+            *section_learning(science),
             *_section_area(science),
             *_section_reproduce(card),
         ]
@@ -91,15 +95,12 @@ def _section_area(science: Mapping[str, Any]) -> Iterator[str]:
     area = science.get("applicability")
     if area is None:
         return
-    weights = ", ".join(
-        f"{name} {share:.3f}" for name, share in area["weights"].items()
-    )
     yield "## Area of applicability"
     yield ""
     yield (
         "Dissimilarity index after Meyer and Pebesma 2021: distance to the nearest "
         "training sample in standardised features, weighted by permutation importance "
-        f"({weights}; shares of one), over the mean distance between samples. "
+        "(table above), over the mean distance between samples. "
         f"A pixel at or below {area['threshold']:.4f} is inside: upper quartile plus "
         "1.5 interquartile ranges of the samples' own dissimilarity to other folds "
         f"({grouping(science)}), which {area['training_inside']:.1%} of them meet. "

@@ -1,0 +1,109 @@
+"""Training all that ships again: what is trained, what is kept, what is compared."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+import pytest
+
+from benchmarks import retrain
+from qhsink.config import load_run_config, load_settings
+from qhsink.registry.files import read_arrays
+from qhsink.registry.opinions import save_opinion
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return load_settings(store=tmp_path / "store")
+
+
+def test_all_that_the_configuration_names_is_trained_by_its_cards_own_command(settings):
+    works = retrain.shipped_models(settings)
+    config = load_run_config(settings.project / "config" / "demo-targets.toml")
+    named = {k: v for k, v in config.models.model_dump().items() if v}
+    assert {w.name: w.shipped for w in works if w.name != retrain.OPINION} == named
+    masks = {path.name for path in (settings.project / "models" / "masks").iterdir()}
+    assert {w.shipped for w in works if w.name == retrain.OPINION} == masks
+    assert works[0].name == "ecosystem", "the worlds are built once, by the first"
+    for work in works:
+        if work.name != retrain.OPINION:
+            assert work.command[:2] == ("train", work.name)
+            assert ("--twin" in work.command) == (work.name != "fvc")
+
+
+@pytest.fixture
+def trained(monkeypatch, settings):
+    """Trainings that copy what ships, and a list of what was run."""
+    run = []
+
+    def copied(work, settings, *, worlds, out, workers):
+        run.append((work.name, workers))
+        kind = "masks" if work.name == retrain.OPINION else "."
+        source = settings.project / "models" / kind / work.shipped
+        target = retrain._folder(out, work, work.shipped)
+        shutil.copytree(source, target, dirs_exist_ok=True)
+        return work.shipped, 12.0
+
+    monkeypatch.setattr(retrain, "_train", copied)
+    return run
+
+
+def call(settings, tmp_path):
+    places = {"worlds": tmp_path / "worlds", "out": tmp_path / "models"}
+    return list(retrain.retrain_all(settings, **places, jobs=2))
+
+
+def test_a_second_call_finds_what_the_first_one_made(settings, tmp_path, trained):
+    found = call(settings, tmp_path)
+    assert {one.remark for one in found} == {"same digest"}
+    assert trained[0] == ("ecosystem", 2)
+    assert {workers for _, workers in trained[1:]} == {1}
+    count = len(trained)
+    again = call(settings, tmp_path)
+    assert len(trained) == count
+    assert all(one.found and one.cpu_s == 12.0 for one in again)
+    shutil.rmtree(tmp_path / "models" / found[1].made)
+    call(settings, tmp_path)
+    assert trained[count:] == [(found[1].work.name, 1)]
+
+
+def test_another_digest_is_told_and_so_is_the_time(settings, tmp_path, trained):
+    found = call(settings, tmp_path)
+    work = dataclasses.replace(found[0].work, shipped="ecosystem-00000000")
+    other = retrain._remark(work, found[0].made, settings, tmp_path / "models")
+    assert other == "ANOTHER DIGEST"
+    told = list(retrain.lines(found, 61.0))
+    assert len(told) == len(found) + 1
+    cost = f"{12 * len(found)} cpu-s = {len(found) / 10:.1f} min of two cores"
+    assert told[-1] == f"{cost}; took 61 s"
+
+
+def test_the_same_weights_of_a_mask_under_another_code_of_the_twin_are_the_same(
+    settings, tmp_path, trained
+):
+    (opinion,) = [o for o in call(settings, tmp_path) if o.work.name == retrain.OPINION]
+    work = dataclasses.replace(opinion.work, shipped=opinion.made)
+    assert (
+        retrain._remark(work, opinion.made, settings, tmp_path / "models")
+        == "same digest"
+    )
+    arrays = read_arrays(
+        settings.project / "models" / "masks" / opinion.made, "weights.npz"
+    )
+    made = save_opinion(tmp_path / "models" / "masks", arrays, science={"twin": "new"})
+    assert made != opinion.made
+    assert retrain._remark(work, made, settings, tmp_path / "models").startswith(
+        "same weights"
+    )
+
+
+def test_a_training_that_fails_ends_the_command_with_its_log(settings, tmp_path):
+    work = retrain.Work("fvc", "fvc-00000000", ("train", "fvc", "--members", "none"))
+    (tmp_path / "models").mkdir()
+    with pytest.raises(SystemExit, match="failed; see"):
+        retrain.retrain(
+            work, settings, worlds=tmp_path, out=tmp_path / "models", workers=1
+        )
+    log = (tmp_path / "models" / "fvc-00000000.log").read_text()
+    assert "Invalid value for '--members'" in log
