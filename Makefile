@@ -2,6 +2,8 @@
 # make test   the whole suite
 # make bench  the chain against a conventional one and the read floor; remote reads;
 #             the intervals on a few simulated worlds
+# make models every model that ships, trained again from scratch into work/models, and
+#             whether the digests are those that ship
 # make setup  only the environment; the others call it
 # make check  lint, format, types and import contracts
 
@@ -14,7 +16,7 @@ REGIONS ?= --region qilian --region 632324 --region eling-zhaling
 TWIN   ?=
 JOBS   ?= 2
 
-.PHONY: run test bench setup check clean
+.PHONY: run test bench models setup check clean
 .DEFAULT_GOAL := run
 
 setup: $(STAMP)
@@ -39,6 +41,9 @@ bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.reads
 	$(BIN)/python -m benchmarks.coverage
+
+models: $(STAMP)
+	$(BIN)/python -m benchmarks.retrain --jobs $(JOBS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

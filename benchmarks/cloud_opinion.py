@@ -7,10 +7,12 @@ playa, snow and lakes come as often as there. Every number is simulated.
 
 from __future__ import annotations
 
+import argparse
 import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -230,7 +232,13 @@ def cost_ns(sample: Sample, config: RunConfig, opinion: SecondOpinion) -> list[f
 
 
 def main() -> None:
-    """Learn, set the limits, store, judge on unseen worlds, write the page."""
+    """Learn, set the limits, store, judge on unseen worlds, write the page.
+
+    With ``--out`` the model goes there, and the page is left as it is.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cloud_opinion")
+    parser.add_argument("--out", type=Path, help="folder of the model")
+    given = parser.parse_args()
     project = project_dir()
     config = load_run_config(project / "config" / "monitor.toml")
     arrays = learn(observe(LEARNT))
@@ -246,7 +254,7 @@ def main() -> None:
         "limits": {"lost": LOST, "spoilt": SPOILT},
         "confusion": rows,
     }
-    folder = project / "models" / "masks"
+    folder = given.out or project / "models" / "masks"
     name = save_opinion(folder, arrays, science=science)
     without, within = cost_ns(judged, config, load_opinion(folder, name))
     said = (
@@ -255,7 +263,8 @@ def main() -> None:
     )
     text = "\n".join([said, "", *table(rows)])
     print(text)
-    replace_part(project / "docs" / "pixels.md", "clouds", text)
+    if given.out is None:
+        replace_part(project / "docs" / "pixels.md", "clouds", text)
 
 
 if __name__ == "__main__":

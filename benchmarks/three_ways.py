@@ -5,6 +5,9 @@ processor (ESA, version 3.0). Its coefficients are GPL-3 auxiliary data: they ar
 from beside the project, used here and never shipped. Run from the project folder::
 
     python -m benchmarks.three_ways --esa ../shared/cases/s2_biophysical_S2A --write
+
+``--older FILE`` adds another version of it: JSON with ``version`` and ``nets``, written
+as those in ``inputs.json`` are. No such file comes with the project.
 """
 
 from __future__ import annotations
@@ -71,7 +74,9 @@ def straighten(observed: Doubles, predicted: Doubles, folds: NDArray[Any]) -> Do
     return np.clip(out, 0.0, 1.0)
 
 
-def judge_ways(esa: Path | None, *, count: int, seed: int) -> tuple[list[Way], str]:
+def judge_ways(
+    esa: Path | None, *, count: int, seed: int, older: Path | None = None
+) -> tuple[list[Way], str]:
     """Return every way judged on the transects, and what else is to be said.
 
     Parameters
@@ -82,6 +87,8 @@ def judge_ways(esa: Path | None, *, count: int, seed: int) -> tuple[list[Way], s
         Simulated pixels to train on.
     seed : int
         Seed of simulations and fits.
+    older : Path, optional
+        Coefficients of another version of the network.
     """
     limit_inner_threads()
     table = read_table(TABLE, ("pv", *BANDS)).drop_duplicates()
@@ -95,7 +102,7 @@ def judge_ways(esa: Path | None, *, count: int, seed: int) -> tuple[list[Way], s
         found[f"physics-trained on simulated canopies{title}"] = _mean(physics, bands)
     note = ""
     if esa is not None:
-        of_esa, note = _esa(bands, esa)
+        of_esa, note = _esa(bands, esa, older)
         found |= of_esa
     ways = [
         Way(
@@ -141,14 +148,21 @@ def _mean(ensemble: Ensemble, bands: Mapping[str, Doubles]) -> Doubles:
     return predict_members(ensemble, x).mean(axis=1).astype(np.float64)
 
 
-def _esa(bands: Mapping[str, Doubles], folder: Path) -> tuple[dict[str, Doubles], str]:
+def _esa(
+    bands: Mapping[str, Doubles], folder: Path, older: Path | None
+) -> tuple[dict[str, Doubles], str]:
     net = json.loads((folder / "inputs.json").read_text())["nets"]["FCOVER"]
+    versions = {"3.0": net}
+    if older is not None:
+        told = json.loads(older.read_text())
+        versions[told["version"]] = told["nets"]["FCOVER"]
     vectors = pd.read_csv(folder / "inputs_FCOVER.csv")
     model = red_edge_model(vectors)
     found = {
-        f"ESA network, version 3.0, sun at {sun:.0f}° from the zenith": esa_cover(
-            bands, model, net, sun
+        f"ESA network, version {version}, sun at {sun:.0f}° from the zenith": esa_cover(
+            bands, model, one, sun
         )
+        for version, one in versions.items()
         for sun in SUN_ZENITH
     }
     half = np.arange(len(vectors)) % 2 == 0
@@ -159,10 +173,22 @@ def _esa(bands: Mapping[str, Doubles], folder: Path) -> tuple[dict[str, Doubles]
     gap = run_network(filled[columns].to_numpy(), net) - run_network(
         vectors[~half][columns].to_numpy(), net
     )
-    return found, (
+    note = (
         f"filled-in red edge moves its cover by {np.sqrt(np.square(gap).mean()):.3f} "
         f"(RMS) on the {int((~half).sum())} test vectors that it was not fitted on"
     )
+    x = vectors[columns].to_numpy()
+    for version, other in versions.items():
+        if other is not net:
+            apart = np.abs(
+                np.clip(run_network(x, other), 0, 1)
+                - np.clip(run_network(x, net), 0, 1)
+            )
+            note += (
+                f"; version {version} differs from 3.0 by {apart.max():.3f} at most "
+                f"and {np.sqrt(np.square(apart).mean()):.3f} (RMS) on all {len(x)}"
+            )
+    return found, note
 
 
 def render(ways: list[Way], note: str, *, count: int) -> str:
@@ -206,6 +232,7 @@ def main() -> None:
     """Judge the three ways and print or write the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.three_ways")
     parser.add_argument("--esa", type=Path, help="folder of the ESA network")
+    parser.add_argument("--older", type=Path, help="JSON of another version of it")
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=Recipe().seed)
     parser.add_argument("--write", action="store_true", help="into docs/models.md")
@@ -213,7 +240,9 @@ def main() -> None:
     if options.esa and not (options.esa / "inputs.json").is_file():
         parser.error(f"{options.esa.name} holds no inputs.json of the ESA network")
     started = time.process_time()
-    ways, note = judge_ways(options.esa, count=options.count, seed=options.seed)
+    ways, note = judge_ways(
+        options.esa, count=options.count, seed=options.seed, older=options.older
+    )
     text = render(ways, note, count=options.count)
     if options.write:
         write_section(PAGE, text)
