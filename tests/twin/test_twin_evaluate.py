@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -25,7 +26,10 @@ from qhsink.reporting.coverage_words import LIES as LIE_NAMES
 from qhsink.reporting.coverage_words import REMARKS
 from qhsink.steps import evaluate as trial_module
 from qhsink.steps.evaluate import Order, evaluate
+from qhsink.steps.evaluate_forest import is_forest
 from qhsink.steps.evaluate_places import load_trial, squares
+from qhsink.twin.classes import MEADOW, SHRUB, SPRUCE
+from qhsink.twin.ground import Ground
 from qhsink.twin.lies import LIES
 from qhsink.twin.scoring import (
     Proportion,
@@ -40,6 +44,7 @@ SMALL = {
     "pixel_size_m": 240.0,
     "plots": 30,
     "campaigns": 1,
+    "further_campaigns": 1,
     "month_every": 7,
 }
 
@@ -165,6 +170,9 @@ def test_wrong_verdicts_are_told_by_side_and_size():
         {"met": 0.4, "not met": 0.1, "open": 0.3}
     )
     assert np.isnan(said["part"]["model"][0.0]["met"])
+    forest = verdict_lines(table.assign(indicator="forest_cover"), "forest_cover")
+    assert forest["square"] == said["square"]
+    assert verdict_lines(table, "cvcg") == {}
 
 
 def test_every_lie_has_a_name_on_the_page():
@@ -237,6 +245,20 @@ def test_a_world_gives_every_mode_and_the_run_keeps_its_flag(one_world):
         "small area: EBLUP",
         "area from stratified labels",
         "share, logit interval",
+        "regression (map, elevation)",
+        "ratio (map)",
+        "post-stratified by map",
+        "stratified, combined ratio (map)",
+        "stratified, separate ratio (map)",
+        "two-phase, strata by map",
+        "two-phase, regression (map)",
+        "clusters of 4 plots",
+        "unequal probabilities",
+        "unequal probabilities, Yates-Grundy",
+        "plots by type and county",
+        "graded plots",
+        "plots measured twice",
+        "calibrated map",
     } <= modes
     assert modes <= set(REMARKS)
     assert (rows.loc[rows["mode"] == "model", "flags"] == "not calibrated").all()
@@ -263,6 +285,38 @@ def test_the_month_is_judged_beside_the_peak(one_world):
     gap = peak.loc["model", "truth"] - month.loc["model", "truth"]
     assert 0.0 <= gap < 0.1
     assert month.loc["model", "value"] != peak.loc["model", "value"]
+
+
+def test_change_is_judged_on_maps_of_two_years(one_world):
+    """Seed 7 of every 7th: the earlier year is mapped too, by the same members."""
+    _, found = one_world
+    rows = found.rows[found.rows["indicator"] == "fvc_change"]
+    whole = rows[rows["size"] == "square"].set_index("mode")
+    aligned, paired = whole.loc["members aligned"], whole.loc["plots measured twice"]
+    assert aligned["flags"] == "not calibrated"
+    assert aligned["truth"] == pytest.approx(paired["truth"], abs=1e-6)
+    # What the model gets wrong in both years cancels: its mean errs more.
+    model = found.rows[found.rows["mode"] == "model"].set_index("size").loc["square"]
+    model = model[model["indicator"] == "fvc_peak"].iloc[0]
+    gap = abs(aligned["value"] - aligned["truth"])
+    assert gap < abs(model["value"] - model["truth"])
+    apart = whole.loc["plots measured twice, taken as two samples"]
+    assert paired["se"] < apart["se"]
+
+
+def test_forest_by_the_national_definition_counts_alpine_shrub():
+    shape = np.zeros(4, dtype=np.float32)
+    ground = Ground(
+        **{
+            field.name: shape
+            for field in dataclasses.fields(Ground)
+            if field.name not in ("ecosystem", "canopy_cover", "shrub_cover")
+        },
+        ecosystem=np.array([SPRUCE, SPRUCE, SHRUB, MEADOW], dtype=np.uint8),
+        canopy_cover=np.array([0.2, 0.19, 0.0, 0.0], dtype=np.float32),
+        shrub_cover=np.array([0.0, 0.0, 0.31, 0.31], dtype=np.float32),
+    )
+    assert is_forest(ground).tolist() == [True, False, True, False]
 
 
 def test_a_finished_world_is_not_run_again_and_a_killed_one_goes_on(

@@ -21,6 +21,7 @@ TRIAL = load_trial().model_copy(
         "pixel_size_m": 240.0,
         "plots": 40,
         "campaigns": 1,
+        "further_campaigns": 1,
         "lines": (),
     }
 )

@@ -12,7 +12,10 @@ from typing import Any
 import click
 
 from qhsink.cli.estimate_rows import limits, tell
-from qhsink.cli.options import FILE, JSON, POSITIVE
+from qhsink.cli.options import FILE, JSON, POSITIVE, for_people
+
+MODEL_ONLY = "not calibrated"
+"""Flag of a change that holds the error of the model's parameters alone."""
 
 
 @click.command()
@@ -58,6 +61,7 @@ def change(
             "--ensembles"
         )
     quantile = critical_value(confidence, df=df)
+    flags = [MODEL_ONLY] if members is not None else []
     row = {
         **asdict(found),
         "se": found.se,
@@ -65,9 +69,12 @@ def change(
         "df": df,
         "confidence": confidence,
         "ci": limits(found.value, found.se, quantile),
+        "flags": flags,
     }
     write_json(json_path, row)
     tell([row], ("method", "value", "se", "covariance"), json_path)
+    if flags and for_people(json_path):
+        click.echo(f"flags: {', '.join(flags)}")
 
 
 def _paired_change(

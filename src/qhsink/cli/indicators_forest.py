@@ -13,6 +13,7 @@ import click
 from qhsink.cli.indicators_land import (
     STRATA,
     estimate_json,
+    flag_lines,
     verdict_lines,
 )
 from qhsink.cli.options import CONFIDENCE, FILE, JSON, MONTH, for_people
@@ -100,10 +101,12 @@ def _text(result: ForestResult) -> str:
             f"{100 * rate.se:.2f}  {100 * rate.confidence:g} % {100 * rate.low:.2f} to "
             f"{100 * rate.high:.2f}  (of {result.land.value:,.0f} ha, {result.land.id})"
         ),
+        *flag_lines(rate),
         *verdict_lines(result.rate_verdict),
     ]
     if result.stock is not None:
         lines.append(f"森林蓄积量: {_span(result.stock, 'm3')}")
+        lines += flag_lines(result.stock)
         lines += verdict_lines(result.stock_verdict)
     if area.provenance == "simulated":
         lines.append("SIMULATED plots: no statement about Qinghai.")

@@ -89,9 +89,11 @@ def _grade_line(row: GradeArea) -> str:
     span = "no interval"
     if area.ci_total is not None:
         span = f"{max(area.ci_total[0], 0.0):,.0f} to {area.ci_total[1]:,.0f}"
+    doubts = "".join(f"; {flag}" for flag in area.flags)
     return (
         f"  {row.name_zh} {row.name_en}: {area.total:,.0f} ha (SE {area.se_total:,.0f},"
         f" {span}), {100 * (area.mean or 0.0):.1f} % of the frame, {row.n} plots"
+        f"{doubts}"
     )
 
 
@@ -114,6 +116,7 @@ def _grades_json(result: GradeResult) -> dict[str, Any]:
                 "ci_ha": row.area.ci_total,
                 "share": row.area.mean,
                 "df": row.area.df,
+                "flags": list(row.area.flags),
             }
             for row in result.rows
         ],
@@ -173,6 +176,7 @@ def _wetland_text(result: WetlandResult) -> str:
             f"湿地面积 {area.region}: {area.value:,.0f} ha  SE {area.se:,.0f}  {level} "
             f"{area.low:,.0f} to {area.high:,.0f}  ({area.n} plots, df {area.df:g})"
         ),
+        *flag_lines(area),
         *verdict_lines(result.area_verdict),
     ]
     if rate is None:
@@ -184,11 +188,17 @@ def _wetland_text(result: WetlandResult) -> str:
             f"{100 * rate.se:.2f}  {level} {100 * rate.low:.2f} to "
             f"{100 * rate.high:.2f}  ({rate.n} plots in wetland)"
         ),
+        *flag_lines(rate),
         *verdict_lines(result.rate_verdict),
     ]
     if area.provenance == "simulated":
         lines.append("SIMULATED plots: no statement about Qinghai.")
     return "\n".join(lines)
+
+
+def flag_lines(value: Estimate) -> list[str]:
+    """Return what the sample says against an interval; nothing where it is sound."""
+    return [f"  flag: {flag}" for flag in value.flags]
 
 
 def verdict_lines(verdict: Verdict | None) -> list[str]:
@@ -214,6 +224,7 @@ def estimate_json(value: Estimate, verdict: Verdict | None) -> dict[str, Any]:
         "n": value.n,
         "unit": value.unit,
         "provenance": value.provenance,
+        "flags": list(value.flags),
         "verdict": None
         if verdict is None
         else {

@@ -17,7 +17,14 @@ from qhsink.reporting.coverage_text import (
     lie_lines,
     verdict_lines,
 )
-from qhsink.reporting.coverage_words import LIE_MODES, LIES, NOTES, READINGS, REMARKS
+from qhsink.reporting.coverage_words import (
+    LIE_MODES,
+    LIES,
+    NAMES,
+    NOTES,
+    READINGS,
+    REMARKS,
+)
 
 
 def write_coverage_page(
@@ -39,14 +46,14 @@ def write_coverage_page(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    said = verdict_lines(verdicts)
+    told = ((name, verdict_lines(verdicts, name)) for name in NAMES)
+    said = {name: sizes for name, sizes in told if sizes}
     text = templates.get_template("coverage.html.j2").render(
         trial=trial,
         tables=list(indicator_tables(summary, trial)),
         verdicts=said,
-        distances=sorted(
-            {d for modes in said.values() for m in modes.values() for d in m}
-        ),
+        distances=sorted({abs(d) for d in verdicts.get("distance", ())}),
+        names=NAMES,
         readings=READINGS,
         remarks={m: r for m, r in REMARKS.items() if m in set(summary["mode"])},
         notes=NOTES,

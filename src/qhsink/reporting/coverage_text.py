@@ -81,7 +81,7 @@ def coverage_markdown(
         ]
         lines += [_row(row) for row in table["rows"]]
         lines.append("")
-    lines += [*_verdicts(verdict_lines(verdicts), trial), *_lies(lies, trial)]
+    lines += [*_verdicts(verdicts, trial), *_lies(lies, trial)]
     return "\n".join([*lines, ""])
 
 
@@ -182,8 +182,8 @@ def _covers(row: dict[str, Any], level: int) -> str:
     return f"**{row[f'cover{level}']:.1%}** ({low:.1%} to {high:.1%})"
 
 
-def verdict_lines(verdicts: pd.DataFrame) -> VerdictLines:
-    """Return shares of wrong and open verdicts on peak cover by size, mode, distance.
+def verdict_lines(verdicts: pd.DataFrame, indicator: str = "fvc_peak") -> VerdictLines:
+    """Return shares of wrong and open verdicts by size, mode and distance.
 
     ``met``: said to be met by a truth below the target. ``not met``: the other way
     round, a truth at the target included. ``open``: not distinguishable, either side.
@@ -191,8 +191,8 @@ def verdict_lines(verdicts: pd.DataFrame) -> VerdictLines:
     found: VerdictLines = {}
     if verdicts.empty:
         return found
-    peak = verdicts[verdicts["indicator"] == "fvc_peak"]
-    part = peak.assign(off=peak["distance"].abs())
+    mine = verdicts[verdicts["indicator"] == indicator]
+    part = mine.assign(off=mine["distance"].abs())
     for size in ("all", "square", "part"):
         modes = part[part["size"] == size]
         cells = {
@@ -218,32 +218,41 @@ def _both_sides(lines: pd.DataFrame) -> Shares:
     }
 
 
-def _verdicts(sizes: VerdictLines, trial: Trial) -> Iterator[str]:
-    yield "## Wrong verdicts on mean peak cover"
+def _verdicts(verdicts: pd.DataFrame, trial: Trial) -> Iterator[str]:
+    yield "## Wrong verdicts"
     yield ""
     yield (
         "With the target off the truth by so much: how often *met* is said of a truth "
         "below the target / *not met* of a truth above or at it (in brackets: not "
-        "distinguishable), at 90 % confidence."
+        "distinguishable), at 90 % confidence. Flagged estimates are judged too: of "
+        "the others a verdict is wrong 5 % of the time or less on the side it errs to."
     )
-    for size, modes in sizes.items():
-        distances = sorted({d for said in modes.values() for d in said})
-        yield ""
-        yield (
-            f"| mode, {trial.sizes[size]} | "
-            + " | ".join(f"±{d:.2f}" for d in distances)
-            + " |"
-        )
-        yield "|---|" + "---:|" * len(distances)
-        for mode, said in modes.items():
-            cells = " | ".join(_verdict_cell(said[d]) for d in distances)
-            yield f"| {mode} | {cells} |"
+    for indicator, (_, name) in NAMES.items():
+        sizes = verdict_lines(verdicts, indicator)
+        if sizes:
+            yield ""
+            yield f"### {name[0].upper()}{name[1:]}"
+        for size, modes in sizes.items():
+            yield ""
+            yield from _verdict_table(trial.sizes[size], modes)
     yield ""
 
 
+def _verdict_table(size: str, modes: dict[str, dict[float, Shares]]) -> Iterator[str]:
+    distances = sorted({d for said in modes.values() for d in said})
+    yield f"| mode, {size} | " + " | ".join(f"±{d:.2f}" for d in distances) + " |"
+    yield "|---|" + "---:|" * len(distances)
+    for mode, said in modes.items():
+        cells = (_verdict_cell(said[d]) if d in said else "" for d in distances)
+        yield f"| {mode} | {' | '.join(cells)} |"
+
+
 def _verdict_cell(said: Shares) -> str:
-    met = "–" if said["met"] != said["met"] else f"{said['met']:.1%}"
-    return f"{met} / {said['not met']:.1%} ({said['open']:.0%})"
+    met, unmet = (
+        "–" if said[name] != said[name] else f"{said[name]:.1%}"
+        for name in ("met", "not met")
+    )
+    return f"{met} / {unmet} ({said['open']:.0%})"
 
 
 def lie_lines(lies: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:

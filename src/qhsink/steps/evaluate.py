@@ -27,7 +27,12 @@ from qhsink.domain.errors import BadInput, QhsinkError
 from qhsink.registry import load_model
 from qhsink.reporting.coverage import write_coverage_page
 from qhsink.reporting.coverage_text import Trial
-from qhsink.steps.evaluate_modes import judge_month, judge_world
+from qhsink.steps.evaluate_modes import (
+    judge_further,
+    judge_maps_of_change,
+    judge_month,
+    judge_world,
+)
 from qhsink.steps.evaluate_places import TrialSpec, load_trial, squares
 from qhsink.steps.evaluate_world import run_world
 from qhsink.store import Key, code_version, make_key
@@ -280,5 +285,14 @@ def world_rows(
     results += judge_month(
         run.months, run.month_truth, trial=trial, map_rmse=rmse, rng=rng
     )
+    if lie_free := order.lie is None:
+        rng = np.random.default_rng([seed, 20_251_130])
+        results += judge_further(run, trial=trial, rng=rng)
+    if lie_free and run.months:
+        (scratch / "earlier").mkdir()
+        before = run_world(
+            seed, places, trial=trial.earlier, folder=scratch / "earlier"
+        )
+        results += judge_maps_of_change(before.sites, run.sites, trial, model.id)
     frame = pd.DataFrame([result.to_row() for result in results])
     return frame.assign(world=seed, excluded=len(run.plan.excluded))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qhsink.estimation.ledger import RegionSums, mean_and_model_se
 from qhsink.steps.evaluate_places import Size, TrialSpec
 from qhsink.steps.evaluate_result import COVER, Result
-from qhsink.steps.evaluate_site import Site
+from qhsink.steps.evaluate_site import Site, whole_id
 from qhsink.steps.residuals import NOT_CALIBRATED
 from qhsink.twin.campaign import Floats
 
@@ -82,15 +82,9 @@ def map_of_all(
     sites: Sequence[Site], trial: TrialSpec, rmse: float
 ) -> Iterator[Result]:
     """Yield the estimates over all squares together: ledger rows add up."""
-    wholes = [s.sums[f"square-{s.square.region}"] for s in sites]
-    if len(sites) < 2 or any(w.land_ha <= 0.0 for w in wholes):
+    sums = joined_sums(sites)
+    if len(sites) < 2 or any(s.sums[whole_id(s.square)].land_ha <= 0.0 for s in sites):
         return
-    sums = RegionSums(
-        land_ha=math.fsum(w.land_ha for w in wholes),
-        water_ha=math.fsum(w.water_ha for w in wholes),
-        unobserved_ha=math.fsum(w.unobserved_ha for w in wholes),
-        members_ha=np.sum([w.members_ha for w in wholes], axis=0),
-    )
     true = float(np.concatenate([s.cover for s in sites]).mean())
     value, se, df = mean_and_model_se(sums)
     yield Result(
@@ -98,4 +92,15 @@ def map_of_all(
     )
     yield _naive(
         Result("all", "all", COVER, "", 0, true, 0.0, 0.0, 0.0), sums, trial, rmse
+    )
+
+
+def joined_sums(sites: Sequence[Site]) -> RegionSums:
+    """Return the ledger's sums over all squares."""
+    wholes = [s.sums[whole_id(s.square)] for s in sites]
+    return RegionSums(
+        land_ha=math.fsum(w.land_ha for w in wholes),
+        water_ha=math.fsum(w.water_ha for w in wholes),
+        unobserved_ha=math.fsum(w.unobserved_ha for w in wholes),
+        members_ha=np.sum([w.members_ha for w in wholes], axis=0),
     )

@@ -12,6 +12,10 @@ import numpy as np
 
 from qhsink.config import project_dir
 from qhsink.config.reliability import load_interval_rules
+from qhsink.steps.evaluate_calibrated import calibrated_parts
+from qhsink.steps.evaluate_change import member_changes, paired_plots
+from qhsink.steps.evaluate_cvcg import composite_cover
+from qhsink.steps.evaluate_forest import label_plots
 from qhsink.steps.evaluate_map import from_map, map_of_all
 from qhsink.steps.evaluate_parts import small_areas
 from qhsink.steps.evaluate_places import TrialSpec
@@ -24,7 +28,9 @@ from qhsink.steps.evaluate_plots import (
 )
 from qhsink.steps.evaluate_result import COVER, MONTH, Result, judged
 from qhsink.steps.evaluate_site import Site
+from qhsink.steps.evaluate_totals import total_plots
 from qhsink.steps.evaluate_trees import tree_plots, tree_tracks
+from qhsink.steps.evaluate_world import WorldRun
 from qhsink.twin import lies
 from qhsink.twin.campaign import PlotRules, Truth
 
@@ -79,6 +85,34 @@ def judge_month(
         for row in results
         if row.indicator == COVER
     ]
+
+
+def judge_further(
+    run: WorldRun, *, trial: TrialSpec, rng: np.random.Generator
+) -> list[Result]:
+    """Return what further kinds of campaigns give, each beside its truth.
+
+    Those of ``judge_world`` draw from another generator: adding a kind here leaves
+    their plots as they were.
+    """
+    rules = load_interval_rules(project_dir())
+    truths = run.earlier_truth, run.truth
+    results: list[Result] = []
+    for _ in range(trial.further_campaigns):
+        for site in run.sites:
+            results += total_plots(site, run.truth, trial, rules, rng)
+            results += label_plots(site, run.truth, trial, rules, rng)
+            results += paired_plots(site, truths, trial, rng)
+            results += calibrated_parts(site, run.truth, trial, rng)
+        results += composite_cover(run.sites, run.truth, trial, rng)
+    return [judged(row, trial.lines) for row in results]
+
+
+def judge_maps_of_change(
+    before: Sequence[Site], after: Sequence[Site], trial: TrialSpec, model: str
+) -> list[Result]:
+    """Return the change that the maps of two years show, beside its truth."""
+    return list(member_changes(before, after, trial, model))
 
 
 def _campaigns(

@@ -51,6 +51,16 @@ class TrialSpec(BaseModel):
     """Plots of each campaign in a square."""
     campaigns: Annotated[int, Field(ge=1)]
     """Independent campaigns of each kind in a square: a world costs far more."""
+    label_plots: Annotated[int, Field(ge=10)]
+    """Plots of a campaign for what is rare: forest, wetland, growing stock."""
+    first_phase: Annotated[int, Field(ge=10)]
+    """Plots of the first phase of a two-phase campaign."""
+    clusters: Annotated[int, Field(ge=2)]
+    """Clusters of four plots of a cluster campaign."""
+    earlier_year: int
+    """Year that ``year`` is compared with."""
+    further_campaigns: Annotated[int, Field(ge=1)]
+    """... of the kinds in ``judge_further``."""
     least_per_stratum: Annotated[int, Field(ge=2)]
     """Least plots in a stratum."""
     bands: Annotated[int, Field(ge=1)]
@@ -59,6 +69,13 @@ class TrialSpec(BaseModel):
     """Targets judged, as target minus truth."""
     plots_rules: PlotRules
     footprint_rules: FootprintRules
+
+    @property
+    def earlier(self) -> TrialSpec:
+        """The same in ``earlier_year``, its peak alone."""
+        month = f"{self.earlier_year}{self.month[4:]}"
+        never = {"year": self.earlier_year, "month": month, "month_every": 1 << 40}
+        return self.model_copy(update=never)
 
     @property
     def mid_month(self) -> dt.date:

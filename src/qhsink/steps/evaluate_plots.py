@@ -60,9 +60,10 @@ class Sampled:
         return filled(self.site)[self.drawn.index]
 
 
-def _measure(
+def measure(
     site: Site, drawn: Drawn, truth: Truth, rules: PlotRules, rng: np.random.Generator
 ) -> Sampled:
+    """Return what a crew brings back from the pixels drawn."""
     table = visit(truth, site.x[drawn.index], site.y[drawn.index], rules=rules, rng=rng)
     return Sampled(
         site=site,
@@ -88,7 +89,7 @@ def draw_plots(
         near = np.flatnonzero(lies.roadside(site.cover, site.rows))
         reached = near[draw_simple(near.size, trial.plots, rng).index]
         drawn = dataclasses.replace(drawn, index=reached.astype(np.int64))
-    return _measure(site, drawn, truth, rules, rng)
+    return measure(site, drawn, truth, rules, rng)
 
 
 def simple_design(sampled: Sampled) -> StratifiedClusters:
@@ -138,7 +139,7 @@ def systematic_plots(
     """Yield what a lattice gives: judged by its neighbours, and as a random sample."""
     herbs = site.ground.agb_grass
     drawn = draw_systematic(site.rows, site.columns, trial.plots, rng)
-    sampled = _measure(site, drawn, truth, rules, rng)
+    sampled = measure(site, drawn, truth, rules, rng)
     rows, columns = (
         np.unique(of[drawn.index], return_inverse=True)[1]
         for of in (site.rows, site.columns)
@@ -172,7 +173,7 @@ def stratified_plots(
         minimum=trial.least_per_stratum,
         rng=rng,
     )
-    return _measure(site, drawn, truth, rules, rng)
+    return measure(site, drawn, truth, rules, rng)
 
 
 def map_bands(site: Site, bands: int) -> NDArray[np.intp]:

@@ -19,6 +19,10 @@ LEVELS = (0.90, 0.95)
 VERDICT_LEVEL = 0.90
 COVER, MONTH = "fvc_peak", "fvc_month"
 HERBS, TREES, MEADOWS = "agb_grass", "agb_forest", "meadow_share"
+FOREST, STOCK, WETLAND = "forest_cover", "growing_stock", "wetland_share"
+CVCG, CHANGE, DEGRADED = "cvcg", "fvc_change", "degraded_share"
+JUDGED = (COVER, MONTH, FOREST, CVCG)
+"""Indicators whose verdicts are counted: those that targets are set for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,8 @@ def judged(row: Result, lines: Sequence[float]) -> Result:
         valid_share=1.0,
         provenance="simulated",
     )
-    # Distances are in cover; other indicators have other units.
-    shown = lines if row.indicator in (COVER, MONTH) else ()
+    # Distances are shares; a target outside 0..1 is none.
+    shown = [d for d in lines if row.indicator in JUDGED and 0 < row.truth + d < 1]
     verdicts = {
         distance: str(
             judge(estimate, _line(row, distance), confidence=VERDICT_LEVEL).outcome

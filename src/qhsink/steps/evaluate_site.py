@@ -45,6 +45,8 @@ class Site:
     """Id of the sub-region."""
     predicted: Floats
     """Map value; NaN where the run gave none, shape (n,)."""
+    spread: Floats
+    """Standard deviation of the map over members; NaN likewise, shape (n,)."""
     ground: Ground
     """The truth."""
     sums: Mapping[str, RegionSums]
@@ -87,7 +89,7 @@ def lay_beside(
     y = np.asarray(top - (rows + 0.5) * pixel, dtype=np.float64)
     ground = truth(x, y)
     land = ground.ecosystem != WATER
-    predicted = _read_map(place, outcomes, plan, edge).ravel()
+    predicted, spread = _read_map(place, outcomes, plan, edge).reshape(2, -1)
     part_px = edge // trial.parts
     part = np.array(
         [
@@ -107,6 +109,7 @@ def lay_beside(
         columns=columns[land].astype(np.int64),
         part=part[land],
         predicted=predicted[land],
+        spread=spread[land],
         ground=Ground(**fields),
         sums={},
         reported={},
@@ -116,9 +119,12 @@ def lay_beside(
 def _read_map(
     place: Square, outcomes: Sequence[TileOutcome], plan: RunPlan, edge: int
 ) -> Floats:
-    """Return the map on the square's lattice; NaN where there is no value."""
+    """Return the map and its spread on the square's lattice, shape (2, y, x).
+
+    NaN where there is no value.
+    """
     store = Store(plan.setup.settings.store)
-    values = np.full((edge, edge), np.nan)
+    values = np.full((2, edge, edge), np.nan)
     for outcome in outcomes:
         if outcome.error is not None:
             continue
@@ -128,7 +134,7 @@ def _read_map(
                 continue
             window = from_bounds(*place.outline.bounds, transform=file.transform)
             dn = file.read(
-                1, window=window.round(), boundless=True, fill_value=NODATA
+                [1, 2], window=window.round(), boundless=True, fill_value=NODATA
             ).astype(np.float64)
         values = np.where(dn == NODATA, values, dn * SCALE)
     return values

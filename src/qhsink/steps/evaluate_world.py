@@ -56,6 +56,8 @@ class WorldRun:
     """The same squares in the month; none where the month is not judged."""
     month_truth: Truth
     """The truth at the middle of the month."""
+    earlier_truth: Truth
+    """The truth at the peak of the trial's earlier year."""
 
 
 def run_world(
@@ -102,6 +104,7 @@ def run_world(
     truths = {
         "peak": truth_of(seed, trial.year, lakes),
         "month": truth_of(seed, trial.year, lakes, date=trial.mid_month),
+        "earlier": truth_of(seed, trial.earlier_year, lakes),
     }
     found: dict[str, list[Site]] = {"peak": [], "month": []}
     for kind in judged:
@@ -129,6 +132,7 @@ def run_world(
         tuple(found["peak"]),
         tuple(found["month"]),
         truths["month"],
+        truths["earlier"],
     )
 
 

@@ -15,10 +15,12 @@ from qhsink.config import (
     load_indicators,
     load_targets,
 )
-from qhsink.domain.errors import BadInput, TableError
+from qhsink.config.reliability import load_interval_rules
+from qhsink.domain.errors import BadInput, Refusal, TableError
 from qhsink.domain.estimate import Estimate, Verdict
 from qhsink.domain.indicator import Denominator, Indicator, Measure
 from qhsink.domain.period import parse_month
+from qhsink.domain.reliability import IntervalRules
 from qhsink.estimation.schema import numbers
 from qhsink.indicators.definitions import admit
 from qhsink.indicators.forest import cover_rate
@@ -84,7 +86,8 @@ def forest_from(
     BadInput
         When a table or the denominator cannot be used.
     Refusal
-        When the definition needs something that the plots do not hold.
+        When the definition needs something that the plots do not hold, or none of
+        them is forest.
     """
     known = load_indicators(settings.project)
     indicator = known[f"forest_cover_{definition}"]
@@ -96,6 +99,15 @@ def forest_from(
     forest = flags(plots, "forest", table=PLOTS)
     if definition == "fao":
         forest = forest & _tall(plots, settings)
+    if not forest.any():
+        raise Refusal(
+            f"no forest among {len(forest)} plots",
+            expected="plots that lie in forest",
+            remedy="Stratify by a forest map and sample more in it: an area of zero "
+            "with an error of zero says nothing.",
+        )
+    rules = load_interval_rules(settings.project)
+    doubts = sample.doubts(forest, rules)
     found = sample.moments(forest)
     # As an estimate of an area it is none of the reported indicators.
     area = design_based(
@@ -104,12 +116,15 @@ def forest_from(
         indicator.id,
         Measure(found.value, found.se, "ha"),
         n=len(forest),
+        doubts=doubts,
     )
     divisor = _land(indicator, land, sample)
     share = cover_rate(area, divisor)
-    rate = design_based(sample, request, indicator.id, share, n=len(forest))
+    rate = design_based(
+        sample, request, indicator.id, share, n=len(forest), doubts=doubts
+    )
     targets = load_targets(settings.project)
-    stock = _stock(plots, sample, request, known["growing_stock"])
+    stock = _stock(plots, sample, request, known["growing_stock"], rules)
     year = period.start.year
     judged = None if stock is None else verdict_on(stock, year=year, targets=targets)
     return ForestResult(
@@ -145,7 +160,11 @@ def _land(indicator: Indicator, name: str, sample: AreaSample) -> Denominator:
 
 
 def _stock(
-    plots: pd.DataFrame, sample: AreaSample, request: AreaRequest, indicator: Indicator
+    plots: pd.DataFrame,
+    sample: AreaSample,
+    request: AreaRequest,
+    indicator: Indicator,
+    rules: IntervalRules,
 ) -> Estimate | None:
     """Return the growing stock: volume on arbor plots, zero elsewhere."""
     if "volume_m3_ha" not in plots.columns:
@@ -166,4 +185,5 @@ def _stock(
         indicator.id,
         Measure(found.value, found.se, "m3"),
         n=int(arbor.sum()),
+        doubts=sample.doubts(volume, rules),
     )

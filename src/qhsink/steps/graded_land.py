@@ -7,13 +7,14 @@ Composes: plots are graded in ``qhsink.indicators``, areas estimated in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from qhsink.config import Settings, load_grades, load_indicators
+from qhsink.config.reliability import load_interval_rules
 from qhsink.domain.errors import BadInput, TableError
 from qhsink.domain.indicator import GradeScale, Indicator
 from qhsink.domain.period import parse_month
@@ -29,6 +30,10 @@ PLOTS, REFERENCE = "the plot table", "the reference table"
 OUTSIDE, UNKNOWN = -2, -1
 
 NAMES = {OUTSIDE: ("域外", "outside"), UNKNOWN: ("未定级", "not graded")}
+
+READING_ERRORS = "not calibrated: reading errors move plots across limits of grades"
+"""Flag of every grade's area: plots are graded by what was read on them, and how far a
+reading errs is not in the interval (the trial's damage: ``docs/coverage.md``)."""
 
 INSIDE = {
     "degraded_grassland": "grassland",
@@ -129,13 +134,14 @@ def graded_areas(
     sample = area_sample(plots, strata, table=PLOTS)
     scales = load_grades(settings.project)
     inside = _inside(plots, INSIDE[indicator.id])
+    level = Level(request.confidence, rules=load_interval_rules(settings.project))
     rows: list[GradeArea] = []
     used = []
     for name, grades in _graded(plots, reference, indicator.id, scales).items():
         scale = scales[name]
         used.append(scale)
         placed = np.where(inside, grades, OUTSIDE)
-        rows += _rows(sample, placed, scale, Level(request.confidence))
+        rows += _rows(sample, placed, scale, level)
     return GradeResult(
         indicator, period.label, tuple(used), tuple(rows), sample.frame_ha
     )
@@ -236,14 +242,10 @@ def _rows(
         if grade < 0 and not chosen.any():
             continue
         zh, en = NAMES.get(grade) or (scale.names_zh[grade], scale.names_en[grade])
+        area = sample.area_of(chosen, level=level)
+        if grade != OUTSIDE:
+            area = replace(area, flags=(*area.flags, READING_ERRORS))
         rows.append(
-            GradeArea(
-                scale.id,
-                grade,
-                zh,
-                en,
-                int(chosen.sum()),
-                sample.area_of(chosen, level=level),
-            )
+            GradeArea(scale.id, grade, zh, en, int(chosen.sum()), area),
         )
     return rows

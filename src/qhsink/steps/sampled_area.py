@@ -6,7 +6,7 @@ show is the caller's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from qhsink.domain.errors import TableError
 from qhsink.domain.estimate import Estimate, Provenance
 from qhsink.domain.indicator import Measure
+from qhsink.domain.reliability import IntervalRules
 from qhsink.estimation.domains import Level, TotalEstimate, present
+from qhsink.estimation.reliability import sample_flags
 from qhsink.estimation.schema import (
     labels,
     match_strata,
@@ -69,6 +71,18 @@ class AreaSample:
         using = Uncalibrated(np.ones(len(density)))
         return estimate_total(self.design, using, self.unit_ha * density)
 
+    def doubts(
+        self, density: NDArray[np.bool_] | Floats, rules: IntervalRules
+    ) -> tuple[str, ...]:
+        """Return what the sample says against the t interval of ``moments``.
+
+        A flag that most plots carry is as badly known as one that few do.
+        """
+        found = sample_flags(self.unit_ha * density, kind="t", rules=rules)
+        if density.dtype != np.bool_ or found:
+            return found
+        return sample_flags(self.unit_ha * (density == 0), kind="t", rules=rules)
+
     def area_of(self, chosen: NDArray[np.bool_], *, level: Level) -> TotalEstimate:
         """Return the area of the units ``chosen`` and its share of the frame.
 
@@ -77,7 +91,7 @@ class AreaSample:
         """
         area = self.moments(chosen)
         scale = 1.0 / self.frame_ha
-        return present(
+        row = present(
             domain=None,
             n=int(chosen.sum()),
             mean=Moments(area.value * scale, area.variance * scale**2),
@@ -86,6 +100,9 @@ class AreaSample:
             level=level,
             method="stratified",
         )
+        if level.rules is None:
+            return row
+        return replace(row, flags=self.doubts(chosen, level.rules))
 
 
 def flags(frame: pd.DataFrame, column: str, *, table: str) -> NDArray[np.bool_]:
@@ -109,7 +126,13 @@ def flags(frame: pd.DataFrame, column: str, *, table: str) -> NDArray[np.bool_]:
 
 
 def design_based(
-    sample: AreaSample, request: AreaRequest, indicator: str, found: Measure, *, n: int
+    sample: AreaSample,
+    request: AreaRequest,
+    indicator: str,
+    found: Measure,
+    *,
+    n: int,
+    doubts: tuple[str, ...] = (),
 ) -> Estimate:
     """Return a number of the sample as an estimate of the region, with its interval.
 
@@ -117,6 +140,8 @@ def design_based(
     ----------
     n : int
         Plots that it rests on.
+    doubts : tuple of str
+        Flags: what the sample says against the interval.
     """
     df = sample.design.df(np.ones(len(sample.unit_ha), dtype=bool))
     most = {"1": 1.0, "ha": sample.frame_ha}.get(found.unit, np.inf)
@@ -139,6 +164,7 @@ def design_based(
         area_ha=sample.frame_ha,
         valid_share=1.0,
         provenance=request.provenance,
+        flags=doubts,
     )
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from qhsink.config import Settings, load_indicators, load_targets
+from qhsink.config.reliability import load_interval_rules
 from qhsink.domain.errors import Refusal
 from qhsink.domain.estimate import Estimate, Verdict
 from qhsink.domain.indicator import Measure
 from qhsink.domain.period import parse_month
+from qhsink.domain.reliability import IntervalRules
+from qhsink.estimation.reliability import sample_flags
 from qhsink.indicators.definitions import admit
 from qhsink.indicators.ratio import area_share
 from qhsink.steps.estimates import verdict_on
@@ -77,6 +82,7 @@ def wetland_from(
             remedy="Stratify by a wetland map and sample more in it: an area of zero "
             "with an error of zero says nothing.",
         )
+    rules = load_interval_rules(settings.project)
     whole = sample.moments(wet)
     area = design_based(
         sample,
@@ -84,6 +90,7 @@ def wetland_from(
         "wetland_area",
         Measure(whole.value, whole.se, "ha"),
         n=len(wet),
+        doubts=sample.doubts(wet, rules),
     )
     targets = load_targets(settings.project)
     verdict = verdict_on(area, year=period.start.year, targets=targets)
@@ -102,7 +109,12 @@ def wetland_from(
         covariance=(whole.variance - inside.variance - outside.variance) / 2.0,
     )
     rate = design_based(
-        sample, request, "wetland_protection_rate", share, n=int(wet.sum())
+        sample,
+        request,
+        "wetland_protection_rate",
+        share,
+        n=int(wet.sum()),
+        doubts=_rate_doubts(wet & safe, wet & ~safe, rules),
     )
     return WetlandResult(
         area,
@@ -110,3 +122,14 @@ def wetland_from(
         rate,
         verdict_on(rate, year=period.start.year, targets=targets),
     )
+
+
+def _rate_doubts(
+    inside: NDArray[np.bool_], outside: NDArray[np.bool_], rules: IntervalRules
+) -> tuple[str, ...]:
+    """Return what speaks against the rate: both of its parts must have been met."""
+    for part in (inside, outside):
+        found = sample_flags(part.astype(np.float64), kind="t", rules=rules)
+        if found:
+            return found
+    return ()
