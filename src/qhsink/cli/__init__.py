@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import NoReturn
+from collections.abc import Mapping
+from typing import ClassVar, NoReturn
 
 import click
 
 from qhsink import __version__
+from qhsink.cli.groups import PurposeGroup, examples
 from qhsink.domain.errors import QhsinkError, Refusal, StoreFault
 
 COMMANDS = {
@@ -32,8 +34,16 @@ COMMANDS = {
 """Command name to ``module:object``; a command whose module is absent is not listed."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(PurposeGroup):
     """A group whose commands are imported when asked for."""
+
+    headings: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "The monthly page": ("monitor", "aoi", "sources", "store"),
+        "Maps and models": ("train", "models", "twin"),
+        "Samples, estimates, carbon (from tables: a verifier needs no imagery)": (
+            "sample", "estimate", "indicators", "carbon",
+        ),
+    }  # fmt: skip
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in reading order."""
@@ -50,7 +60,17 @@ class LazyGroup(click.Group):
         return command
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "qhsink monitor --month 2025-08 --region qilian --source demo",
+        "qhsink aoi list",
+        "qhsink estimate area --sample s.csv --strata strata.csv",
+    )
+    + "\n\nExit status: 0 done; 3 some numbers refused, with reasons; 2 bad input, "
+    "nothing written; 1 a defect.",
+)
 @click.version_option(__version__, prog_name="qhsink")
 def cli() -> None:
     """Carbon-sink monitoring for Qinghai: satellite pixels to a checked verdict."""

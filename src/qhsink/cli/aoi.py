@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.groups import PurposeGroup, examples
 from qhsink.cli.options import POSITIVE
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ datum_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=PurposeGroup)
 def aoi() -> None:
     """Regions: list, show, check, add, build the vector database."""
 
@@ -85,7 +86,7 @@ def _record(region: Region) -> dict[str, Any]:
     return {**asdict(region), "area_gap": region.area_gap}
 
 
-@aoi.command("list")
+@aoi.command("list", epilog=examples("qhsink aoi list --kind national_park"))
 @click.option("--kind", type=click.Choice(list(KIND_ZH)), help="Only this kind.")
 @as_json
 def list_regions(kind: str | None, json_out: bool) -> None:
@@ -184,7 +185,12 @@ def _print_region(region: Region, record: dict[str, Any]) -> None:
     _console().print(table)
 
 
-@aoi.command()
+@aoi.command(
+    epilog=examples(
+        "qhsink aoi check parcel.kml",
+        "qhsink aoi check parcel.zip --datum wgs84 --stated-area-ha 1250",
+    )
+)
 @vector_file
 @repair_option
 @area_option
@@ -206,7 +212,7 @@ def check(
         ctx.exit(2)
 
 
-@aoi.command()
+@aoi.command(epilog=examples("qhsink aoi add parcel.geojson --datum cgcs2000"))
 @vector_file
 @repair_option
 @area_option

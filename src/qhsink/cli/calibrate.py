@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qhsink.cli.estimate_region import REFUSED
+from qhsink.cli.groups import examples
 
 if TYPE_CHECKING:
     from qhsink.steps.calibration import CalibratedResult, CalibrationFile
@@ -22,10 +23,16 @@ _confidence = click.option(
     type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
     default=0.90,
     show_default=True,
+    help="Of the two-sided interval.",
 )
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "qhsink models calibrate fvc --plots plots.gpkg \\",
+        "  --run out/2025-08-demo --out c.json",
+    )
+)
 @click.argument("target", type=click.Choice(["fvc"]))
 @click.option(
     "--plots",
@@ -85,7 +92,12 @@ def calibrate(
     write_json(out, made.to_json())
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "qhsink estimate calibrated --calibration c.json \\",
+        "  --run out/2025-08-demo --region 632324",
+    )
+)
 @click.option("--calibration", "path", required=True, type=FILE, help="Its file.")
 @click.option(
     "--run",

@@ -10,10 +10,15 @@ from typing import Any
 
 import click
 
-from qhsink.cli.options import CONFIDENCE, FILE, JSON, for_people
+from qhsink.cli.groups import examples
+from qhsink.cli.options import CONFIDENCE, FILE, JSON, SEED, SIMULATED, for_people
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "qhsink carbon --stocks stocks.csv --html carbon.html --json carbon.json"
+    )
+)
 @click.option(
     "--stocks",
     required=True,
@@ -51,7 +56,7 @@ from qhsink.cli.options import CONFIDENCE, FILE, JSON, for_people
     show_default=True,
     help="Error of the simulation over the half-width, at which it stops.",
 )
-@click.option("--seed", type=int, default=1, show_default=True)
+@SEED
 @CONFIDENCE
 @click.option(
     "--deduct",
@@ -60,7 +65,7 @@ from qhsink.cli.options import CONFIDENCE, FILE, JSON, for_people
     metavar="ID",
     help="Apply a deduction schedule of the factors; may be repeated. None by default.",
 )
-@click.option("--simulated", is_flag=True, help="The table is made of simulated data.")
+@SIMULATED
 @JSON
 @click.option("--html", "html_path", type=FILE, help="Write a page here.")
 def carbon(

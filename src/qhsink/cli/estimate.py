@@ -16,9 +16,10 @@ from qhsink.cli.estimate_model import model
 from qhsink.cli.estimate_region import region
 from qhsink.cli.estimate_small_area import small_area
 from qhsink.cli.estimate_total import total
+from qhsink.cli.groups import PurposeGroup
 
 
-@click.group()
+@click.group(cls=PurposeGroup)
 def estimate() -> None:
     """Turn reference samples into numbers with defensible intervals."""
 

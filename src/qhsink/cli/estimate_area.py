@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING
 import click
 
 from qhsink.cli.estimate_rows import aligned
+from qhsink.cli.groups import examples
 from qhsink.cli.options import FILE, JSON, for_people
 
 if TYPE_CHECKING:
     from qhsink.estimation.area import AreaEstimate, Labels, Stratum
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "qhsink estimate area --sample s.csv --strata strata.csv --json area.json"
+    )
+)
 @click.option(
     "--sample", required=True, type=FILE, help="CSV: stratum,map,reference[,count]."
 )
@@ -27,7 +32,13 @@ if TYPE_CHECKING:
     "--strata", required=True, type=FILE, help="CSV: stratum,units[,unit_area_ha]."
 )
 @click.option("--fpc", is_flag=True, help="Correct for sampling without replacement.")
-@click.option("--confidence", type=float, default=0.95, show_default=True)
+@click.option(
+    "--confidence",
+    type=float,
+    default=0.95,
+    show_default=True,
+    help="Of the two-sided interval.",
+)
 @JSON
 def area(
     sample: Path,

@@ -12,13 +12,18 @@ from typing import Any
 import click
 
 from qhsink.cli.estimate_rows import limits, tell
+from qhsink.cli.groups import examples
 from qhsink.cli.options import FILE, JSON, POSITIVE, for_people
 
 MODEL_ONLY = "not calibrated"
 """Flag of a change that holds the error of the model's parameters alone."""
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "qhsink estimate change --sample plots.csv --first agb_2020 --second agb_2025"
+    )
+)
 @click.option("--sample", type=FILE, help="CSV: the same plots at both dates.")
 @click.option("--first", metavar="COL", help="Value at the first date.")
 @click.option("--second", metavar="COL", help="Value at the second date.")
@@ -34,7 +39,13 @@ MODEL_ONLY = "not calibrated"
 )
 @click.option("--ensembles", metavar="ID,ID", help="Model of each date, for --members.")
 @click.option("--fpc", is_flag=True, help="Correct for sampling without replacement.")
-@click.option("--confidence", type=float, default=0.90, show_default=True)
+@click.option(
+    "--confidence",
+    type=float,
+    default=0.90,
+    show_default=True,
+    help="Of the two-sided interval.",
+)
 @JSON
 def change(
     sample: Path | None,

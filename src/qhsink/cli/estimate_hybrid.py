@@ -14,13 +14,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qhsink.cli.estimate_region import REFUSED, run_folder
+from qhsink.cli.groups import examples
 from qhsink.cli.options import CONFIDENCE, FILE, JSON, POSITIVE, for_people
 
 if TYPE_CHECKING:
     from qhsink.steps.hybrid import HybridResult, RegionHybrid
 
 
-@click.command("hybrid")
+@click.command(
+    "hybrid",
+    epilog=examples(
+        "qhsink estimate hybrid --run out/2025-08-demo --region 632324 \\",
+        "  --tracks gedi.csv",
+    ),
+)
 @click.option(
     "--region", "regions", multiple=True, required=True, metavar="ID", help="Region."
 )
@@ -43,7 +50,13 @@ if TYPE_CHECKING:
     metavar="COL",
     help="Column of the track that a footprint is of.",
 )
-@click.option("--indicator", default="fvc_peak", show_default=True, metavar="ID")
+@click.option(
+    "--indicator",
+    default="fvc_peak",
+    show_default=True,
+    metavar="ID",
+    help="Map of the run.",
+)
 @click.option(
     "--value",
     metavar="COL",

@@ -14,13 +14,21 @@ import click
 
 from qhsink.cli.estimate_model_tables import from_tables, variogram_lines
 from qhsink.cli.estimate_region import REFUSED, run_folder
+from qhsink.cli.groups import examples
 from qhsink.cli.options import CONFIDENCE, FILE, JSON, POSITIVE, for_people
 
 if TYPE_CHECKING:
     from qhsink.steps.modelled import ModelledResult, RegionModelled
 
 
-@click.command("model")
+@click.command(
+    "model",
+    epilog=examples(
+        "qhsink estimate model --run out/2025-08-demo --region 632324",
+        "qhsink estimate model --run out/2025-08-demo --region 632324 \\",
+        "  --residuals plots.csv",
+    ),
+)
 @click.option(
     "--region", "regions", multiple=True, metavar="ID", help="Region of a finished run."
 )
@@ -29,7 +37,13 @@ if TYPE_CHECKING:
 )
 @click.option("--month", metavar="YYYY-MM", help="Instead of --run: the run's month,")
 @click.option("--source", metavar="NAME", help="and its source.")
-@click.option("--indicator", default="fvc_peak", show_default=True, metavar="ID")
+@click.option(
+    "--indicator",
+    default="fvc_peak",
+    show_default=True,
+    metavar="ID",
+    help="Map of the run.",
+)
 @click.option(
     "--residuals",
     type=FILE,
@@ -55,13 +69,18 @@ if TYPE_CHECKING:
 @click.option("--residual-sd", type=POSITIVE, help="Of out-of-fold residuals.")
 @click.option("--range-m", type=POSITIVE, help="Range of the residual variogram [m].")
 @click.option(
-    "--nugget-share", type=click.FloatRange(0, 1), default=0.0, show_default=True
+    "--nugget-share",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of the residual variance without any range.",
 )
 @click.option(
     "--variogram",
     type=click.Choice(["exponential", "spherical"]),
     default="exponential",
     show_default=True,
+    help="Shape of the residual variogram.",
 )
 @CONFIDENCE
 @JSON

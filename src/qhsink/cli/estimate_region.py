@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.groups import examples
 from qhsink.cli.options import CONFIDENCE, FILE, JSON, POSITIVE, for_people
 
 if TYPE_CHECKING:
@@ -20,7 +21,12 @@ REFUSED = 3
 """Exit status when at least one region has no number."""
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "qhsink estimate region --run out/2025-08-demo --region 632324 \\",
+        "  --sample plots.csv --indicator fvc_peak",
+    )
+)
 @click.option(
     "--region",
     "regions",

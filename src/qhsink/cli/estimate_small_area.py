@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qhsink.cli.estimate_rows import limits, tell
+from qhsink.cli.groups import examples
 from qhsink.cli.options import FILE, JSON
 
 if TYPE_CHECKING:
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
     from qhsink.estimation.survey import Floats
 
 
-@click.command("small-area")
+@click.command(
+    "small-area",
+    epilog=examples(
+        "qhsink estimate small-area --sample plots.csv --y agb --domain county \\",
+        "  --aux fvc --aux-means means.csv",
+    ),
+)
 @click.option("--sample", required=True, type=FILE, help="CSV, one row per plot.")
 @click.option("--y", required=True, metavar="COL", help="Variable of interest.")
 @click.option("--domain", required=True, metavar="COL", help="Domain column.")
@@ -39,7 +46,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="adjusted: REML that never finds domains alike.",
 )
-@click.option("--confidence", type=float, default=0.90, show_default=True)
+@click.option(
+    "--confidence",
+    type=float,
+    default=0.90,
+    show_default=True,
+    help="Of the two-sided interval.",
+)
 @JSON
 def small_area(
     sample: Path,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qhsink.cli.estimate_rows import aligned
+from qhsink.cli.groups import examples
 from qhsink.cli.options import FILE, JSON, for_people
 
 if TYPE_CHECKING:
@@ -31,10 +32,22 @@ METHODS = (
 )
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "qhsink estimate total --sample plots.csv --y agb --method srs \\",
+        "  --population 5000",
+        "qhsink estimate total --sample plots.csv --y volume --method stratified \\",
+        "  --population 90000 --stratum type --strata strata.csv",
+    )
+)
 @click.option("--sample", required=True, type=FILE, help="CSV, one row per unit.")
 @click.option("--y", required=True, metavar="COL", help="Variable of interest.")
-@click.option("--method", required=True, type=click.Choice(METHODS))
+@click.option(
+    "--method",
+    required=True,
+    type=click.Choice(METHODS),
+    help="Estimator; docs/estimation.md says what each needs.",
+)
 @click.option(
     "--population",
     type=float,
@@ -78,7 +91,13 @@ METHODS = (
     help="Calibrated variances: as R survey, or as mase.",
 )
 @click.option("--fpc", is_flag=True, help="Correct for sampling without replacement.")
-@click.option("--confidence", type=float, default=0.95, show_default=True)
+@click.option(
+    "--confidence",
+    type=float,
+    default=0.95,
+    show_default=True,
+    help="Of the two-sided interval.",
+)
 @click.option(
     "--interval",
     type=click.Choice(["t", "normal", "logit", "beta", "skewed"]),

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import click
 
+from qhsink.cli.groups import examples
 
-@click.command()
+
+@click.command(
+    epilog=examples(
+        "qhsink twin evaluate --worlds 20",
+        "qhsink twin evaluate --lie roadside --worlds 50",
+    )
+)
 @click.option(
     "--worlds", type=click.IntRange(1), default=200, show_default=True, help="How many."
 )
@@ -27,7 +34,13 @@ import click
 @click.option(
     "--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes."
 )
-@click.option("--first-seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "--first-seed",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Seed of the first world; the next ones count on.",
+)
 @click.option(
     "--lie",
     type=click.Choice(

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.groups import PurposeGroup, examples
 from qhsink.cli.indicators_forage import forage
 from qhsink.cli.indicators_forest import forest
 from qhsink.cli.indicators_land import grades, wetland
 from qhsink.cli.indicators_sink import sink_grade, sink_state
-from qhsink.cli.options import CONFIDENCE, FILE, JSON, for_people
+from qhsink.cli.options import CONFIDENCE, FILE, JSON, SIMULATED, for_people
 
 if TYPE_CHECKING:
     from qhsink.domain.estimate import Estimate, Target, Verdict
     from qhsink.steps.cover import CoverResult
 
 
-@click.group()
+@click.group(cls=PurposeGroup)
 def indicators() -> None:
     """Definitions, and indicators from tables of plots or yearly values."""
 
@@ -91,21 +92,27 @@ def _target_number(target: Target) -> str:
     return "no number" if target.value is None else f"{target.value:g} {target.unit}"
 
 
-@indicators.command()
+@indicators.command(
+    epilog=examples(
+        "qhsink indicators cvcg --plots plots.csv --areas areas.csv --year 2025"
+    )
+)
 @click.option(
     "--plots", required=True, type=FILE, help="CSV: county,type,cover[,date][,unit]."
 )
 @click.option(
     "--areas", required=True, type=FILE, help="CSV: county,type,area_ha (official)."
 )
-@click.option("--year", required=True, type=click.IntRange(1980, 2100))
+@click.option(
+    "--year", required=True, type=click.IntRange(1980, 2100), help="Year of the plots."
+)
 @click.option("--target", metavar="ID", help="Instead of the next dated target.")
 @click.option(
     "--complete",
     is_flag=True,
     help="The areas are all grassland of the province, though counties are missing.",
 )
-@click.option("--simulated", is_flag=True, help="The plots are simulated.")
+@SIMULATED
 @CONFIDENCE
 @JSON
 def cvcg(
@@ -209,7 +216,9 @@ def _verdict_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-@indicators.command()
+@indicators.command(
+    epilog=examples("qhsink indicators trend --series cvcg.csv --target cvcg_2030")
+)
 @click.option("--series", required=True, type=FILE, help="CSV: year,value.")
 @click.option(
     "--target", metavar="ID", help="A target without a number, such as cvcg_2030."

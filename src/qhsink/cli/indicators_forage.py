@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.groups import examples
 from qhsink.cli.options import CONFIDENCE, FILE, JSON, MONTH, for_people
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ class _WithError(click.ParamType[Any]):
         return (*parts, 0.0)[:2]
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "qhsink indicators forage --plots yield.csv --areas areas.csv --month 2025-08"
+    )
+)
 @click.option(
     "--plots", required=True, type=FILE, help="CSV: county,type,yield,unit (dry)."
 )
@@ -47,7 +52,13 @@ class _WithError(click.ParamType[Any]):
 @click.option(
     "--intake-kg", type=_WithError(), help="Dry matter per sheep unit and day."
 )
-@click.option("--days", type=click.FloatRange(0, 366, min_open=True), default=365.0)
+@click.option(
+    "--days",
+    type=click.FloatRange(0, 366, min_open=True),
+    default=365.0,
+    show_default=True,
+    help="Days of grazing in a year.",
+)
 @MONTH
 @CONFIDENCE
 @JSON

@@ -10,20 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.groups import examples
 from qhsink.cli.indicators_land import (
     STRATA,
     estimate_json,
     flag_lines,
     verdict_lines,
 )
-from qhsink.cli.options import CONFIDENCE, FILE, JSON, MONTH, for_people
+from qhsink.cli.options import CONFIDENCE, FILE, JSON, MONTH, SIMULATED, for_people
 
 if TYPE_CHECKING:
     from qhsink.domain.estimate import Estimate
     from qhsink.steps.forest_area import ForestResult
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "qhsink indicators forest --plots plots.csv --strata strata.csv \\",
+        "  --region 630000 --month 2025-08",
+    )
+)
 @click.option(
     "--plots",
     required=True,
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
     type=click.Choice(["national", "fao"]),
     default="national",
     show_default=True,
+    help="What is forest: 森林覆盖率, or that of the FAO.",
 )
 @click.option(
     "--land",
@@ -45,7 +52,7 @@ if TYPE_CHECKING:
     metavar="ID",
     help="Denominator: frame (area of the strata), or an id of the definition.",
 )
-@click.option("--simulated", is_flag=True, help="The plots are simulated.")
+@SIMULATED
 @MONTH
 @CONFIDENCE
 @JSON

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qhsink.cli.options import CONFIDENCE, FILE, JSON, MONTH, for_people
+from qhsink.cli.groups import examples
+from qhsink.cli.options import CONFIDENCE, FILE, JSON, MONTH, SIMULATED, for_people
 
 if TYPE_CHECKING:
     from qhsink.domain.estimate import Estimate, Verdict
@@ -23,7 +24,13 @@ STRATA = click.option(
 )
 
 
-@click.command("grades")
+@click.command(
+    "grades",
+    epilog=examples(
+        "qhsink indicators grades degraded_grassland --plots plots.csv \\",
+        "  --strata strata.csv --reference reference.csv --month 2025-08",
+    ),
+)
 @click.argument(
     "indicator", type=click.Choice(["degraded_grassland", "black_soil", "sandy_land"])
 )
@@ -123,7 +130,12 @@ def _grades_json(result: GradeResult) -> dict[str, Any]:
     }
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "qhsink indicators wetland --plots plots.csv --strata strata.csv \\",
+        "  --region 630000 --month 2025-08",
+    )
+)
 @click.option(
     "--plots",
     required=True,
@@ -132,7 +144,7 @@ def _grades_json(result: GradeResult) -> dict[str, Any]:
 )
 @STRATA
 @click.option("--region", required=True, metavar="ID", help="What the strata cover.")
-@click.option("--simulated", is_flag=True, help="The plots are simulated.")
+@SIMULATED
 @MONTH
 @CONFIDENCE
 @JSON

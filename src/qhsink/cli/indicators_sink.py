@@ -11,12 +11,19 @@ from typing import Any
 
 import click
 
-from qhsink.cli.options import FILE, JSON, for_people
+from qhsink.cli.groups import examples
+from qhsink.cli.options import FILE, JSON, SEED, for_people
 
 PROPOSAL = "本项目建议的分级，无官方规定 (a proposal of this project, no official rule)"
 
 
-@click.command("sink-grade")
+@click.command(
+    "sink-grade",
+    epilog=examples(
+        "qhsink indicators sink-grade --units units.csv --reference reference.csv \\",
+        "  --month 2025-08",
+    ),
+)
 @click.option(
     "--units",
     required=True,
@@ -35,7 +42,7 @@ PROPOSAL = "本项目建议的分级，无官方规定 (a proposal of this proje
     metavar="D,R,S",
     help="Of density, rate and stability; the project's own where absent.",
 )
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@SEED
 @click.option("--month", required=True, metavar="YYYY-MM", help="Of the units.")
 @JSON
 def sink_grade(
@@ -96,7 +103,10 @@ def _weights(text: str | None) -> dict[str, float] | None:
         ) from error
 
 
-@click.command("sink-state")
+@click.command(
+    "sink-state",
+    epilog=examples("qhsink indicators sink-state --changes changes.csv --fdr 0.1"),
+)
 @click.option(
     "--changes",
     required=True,

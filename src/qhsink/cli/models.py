@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qhsink.cli.calibrate import calibrate
+from qhsink.cli.groups import PurposeGroup, examples
 
 if TYPE_CHECKING:
     from qhsink.registry import Model
@@ -17,7 +18,7 @@ COLUMN = 42
 """Width of a column in a comparison [characters]."""
 
 
-@click.group()
+@click.group(cls=PurposeGroup)
 def models() -> None:
     """List, show and verify the regressors in models/; calibrate their maps."""
 
@@ -39,7 +40,7 @@ def list_command(models_dir: Path | None) -> None:
         _show_line(load_model(folder, model_id))
 
 
-@models.command("show")
+@models.command("show", epilog=examples("qhsink models show fvc-959654f7"))
 @click.argument("model_id", metavar="ID")
 @_folder
 def show_command(model_id: str, models_dir: Path | None) -> None:
@@ -78,7 +79,9 @@ def reword_command(model_ids: tuple[str, ...], models_dir: Path | None) -> None:
         click.echo(f"{model_id}: {', '.join(changed) or 'words as before'}")
 
 
-@models.command("compare")
+@models.command(
+    "compare", epilog=examples("qhsink models compare fvc-959654f7 fvc-0a1b2c3d")
+)
 @click.argument("first_id", metavar="A")
 @click.argument("second_id", metavar="B")
 @_folder

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.groups import examples
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -24,8 +26,19 @@ REFUSED = 3
 """Exit status when at least one region has no number."""
 
 
-@click.command()
-@click.option("--month", required=True, metavar="YYYY-MM", help="Calendar month.")
+@click.command(
+    epilog=examples(
+        "qhsink monitor --month 2025-08 --region qilian --source demo",
+        "qhsink monitor --month 2025-08 --region 632324 --region parcel.kml",
+        "qhsink monitor --month 2025-08 --region qilian --source demo --dry-run",
+    )
+)
+@click.option(
+    "--month",
+    required=True,
+    metavar="YYYY-MM",
+    help="Calendar month; one that ends on or after 31 August has the peak season too.",
+)
 @click.option(
     "--region",
     "regions",
@@ -39,19 +52,34 @@ REFUSED = 3
     default="earth-search",
     show_default=True,
     metavar="NAME|PATH",
-    help="A source of config/sources.toml, or a static STAC catalogue.",
+    help="A source of config/sources.toml (demo: the simulated archive), or the "
+    "path of a static STAC catalogue.",
 )
-@click.option("--config", "config_file", type=click.Path(), help="Run configuration.")
-@click.option("--out", type=click.Path(), help="Folder of the results.")
-@click.option("--store", type=click.Path(path_type=Path), help="Artifact store.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(),
+    help="Run configuration: grid, season, masks, models, indicators.  [default: that "
+    "of the source, else config/monitor.toml]",
+)
+@click.option(
+    "--out",
+    type=click.Path(),
+    help="Folder of the results.  [default: out/MONTH-SOURCE]",
+)
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="Folder of finished artifacts.  [default: work/store]",
+)
 @click.option(
     "--model",
     "models",
     multiple=True,
     metavar="TARGET=ID",
-    help="Use this model instead of the configured one.",
+    help="Use this model of `qhsink models list` instead of the configured one.",
 )
-@click.option("--workers", default=2, show_default=True, help="Tiles at once.")
+@click.option("--workers", default=2, show_default=True, help="Tiles computed at once.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 @click.option(
     "--dry-run", is_flag=True, help="List each artifact as new, cached or recompute."
@@ -68,7 +96,12 @@ def monitor(
     as_json: bool,
     dry_run: bool,
 ) -> int:
-    """Estimate the month's indicators for regions and judge them against targets."""
+    """Estimate a month's indicators of regions and judge them against targets.
+
+    Prints a table and writes a folder: report.html, maps (COG, STAC), ledger.parquet,
+    estimates.parquet, run.json. What has not changed is taken from the store. Exit
+    status 3 when a region has no number, its reason printed; 2 for bad input.
+    """
     from qhsink.config import load_settings
     from qhsink.steps.request import RunRequest
 

@@ -18,8 +18,26 @@ CONFIDENCE = click.option(
     type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
     default=0.90,
     show_default=True,
+    help="Of the two-sided interval.",
 )
-JSON = click.option("--json", "json_path", type=FILE, help="Write the result here.")
+SEED = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="The same seed gives the same result.",
+)
+SIMULATED = click.option(
+    "--simulated",
+    is_flag=True,
+    help="The table holds simulated data: every number is marked.",
+)
+JSON = click.option(
+    "--json",
+    "json_path",
+    type=FILE,
+    help="Write the result here; - for standard output.",
+)
 MONTH = click.option("--month", required=True, metavar="YYYY-MM", help="Of the plots.")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.groups import PurposeGroup, examples
 from qhsink.cli.options import FILE, POSITIVE
 
 if TYPE_CHECKING:
@@ -22,17 +23,25 @@ if TYPE_CHECKING:
 OBJECTIVES = ("total", "overall-accuracy", "class-accuracy")
 
 
-@click.group()
+@click.group(cls=PurposeGroup)
 def sample() -> None:
     """Draw reference samples with known inclusion probabilities."""
 
 
-@sample.command()
+@sample.command(
+    epilog=examples(
+        "qhsink sample design --region 632324 --strata-raster types.tif \\",
+        "  --n 120 --seed 1 --out plots",
+        "qhsink sample design --strata strata.csv --objective total \\",
+        "  --relative 0.1 --seed 1 --out plots",
+    )
+)
 @click.option(
     "--kind",
     type=click.Choice(["stratified", "systematic", "random"]),
     default="stratified",
     show_default=True,
+    help="How units are drawn.",
 )
 @click.option("--region", metavar="ID", help="Region from the vector database.")
 @click.option("--region-file", type=FILE, help="Polygons (GeoPackage, GeoJSON, ...).")
@@ -49,17 +58,28 @@ def sample() -> None:
     type=click.Choice(["equal", "proportional", "neyman"]),
     default="proportional",
     show_default=True,
+    help="How the sample is shared out among strata.",
 )
 @click.option(
     "--minimum", type=int, default=2, show_default=True, help="Least per stratum."
 )
 @click.option("--n", type=int, help="Sample size; or give an objective.")
-@click.option("--objective", type=click.Choice(OBJECTIVES))
+@click.option(
+    "--objective",
+    type=click.Choice(OBJECTIVES),
+    help="What --half-width or --relative is of; gives the sample size.",
+)
 @click.option("--half-width", type=float, help="Half-width wanted, in its own unit.")
 @click.option(
     "--relative", type=float, help="Half-width of a total as a share of it, e.g. 0.1."
 )
-@click.option("--confidence", type=float, default=0.90, show_default=True)
+@click.option(
+    "--confidence",
+    type=float,
+    default=0.90,
+    show_default=True,
+    help="Of the two-sided interval.",
+)
 @click.option(
     "--unit-m",
     type=POSITIVE,
@@ -68,7 +88,12 @@ def sample() -> None:
     help="Edge of a sample unit in polygons [m].",
 )
 @click.option("--seed", type=int, required=True, help="Reproduces the draw.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder to write.",
+)
 def design(out: Path, **options: Any) -> None:
     """Draw a sample; write design.gpkg, .csv, .kml, .json and sheets."""
     import numpy as np
@@ -178,7 +203,7 @@ def _draw(
     return gpd.GeoDataFrame(table, geometry=points)
 
 
-@sample.command()
+@sample.command(epilog=examples("qhsink sample check plots/design.gpkg returned.csv"))
 @click.argument("design_path", metavar="DESIGN", type=FILE)
 @click.argument("returned_path", metavar="RETURNED", type=FILE)
 @click.option(

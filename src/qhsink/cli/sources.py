@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from qhsink.cli.groups import PurposeGroup, examples
+
 if TYPE_CHECKING:
     from qhsink.domain.scene import Scene
     from qhsink.sources.remote import Archive
@@ -27,7 +29,7 @@ store_option = click.option("--store", type=click.Path(path_type=Path), help="St
 as_json = click.option("--json", "json_out", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(cls=PurposeGroup)
 def sources() -> None:
     """Look at sources of scenes: list, check, search, index a folder."""
 
@@ -129,10 +131,20 @@ def _median(numbers: Any, scale: float, offset: float) -> str:
     return f"{float(np.median(numbers)) * scale + offset:.3f}"
 
 
-@sources.command()
+@sources.command(
+    epilog=examples(
+        "qhsink sources search --region 632324 --month 2025-08 --source earth-search"
+    )
+)
 @click.option("--region", "regions", multiple=True, required=True, help="Region id.")
 @click.option("--month", required=True, help="Calendar month, YYYY-MM.")
-@click.option("--source", "name", default="demo", show_default=True, help="Source.")
+@click.option(
+    "--source",
+    "name",
+    default="demo",
+    show_default=True,
+    help="A source of config/sources.toml, or a catalogue.",
+)
 @as_json
 def search(regions: tuple[str, ...], month: str, name: str, json_out: bool) -> None:
     """List scenes with cloud share and coverage, and the calendar of usable days."""
@@ -182,7 +194,12 @@ def search(regions: tuple[str, ...], month: str, name: str, json_out: bool) -> N
         click.echo(json.dumps(answer, ensure_ascii=False))
 
 
-@sources.command()
+@sources.command(
+    epilog=examples(
+        "qhsink sources index scenes/",
+        "qhsink monitor --month 2025-08 --region 632324 --source scenes/catalog.json",
+    )
+)
 @click.argument("folder", type=click.Path(path_type=Path))
 def index(folder: Path) -> None:
     """Make a catalogue of a folder of SAFE or Landsat scenes."""
@@ -212,7 +229,11 @@ def _years(_context: object, _parameter: object, text: str) -> range:
     return years
 
 
-@sources.command()
+@sources.command(
+    epilog=examples(
+        "qhsink sources gedi --region 632221 --years 2019-2024 --out gedi.gpkg"
+    )
+)
 @click.option("--region", "region_id", required=True, help="Region id.")
 @click.option("--years", callback=_years, required=True, help="2020, or 2019-2024.")
 @click.option(
@@ -221,7 +242,13 @@ def _years(_context: object, _parameter: object, text: str) -> range:
     required=True,
     help="Table of plots to write: .gpkg or .csv.",
 )
-@click.option("--source", "name", default="earth-engine", show_default=True)
+@click.option(
+    "--source",
+    "name",
+    default="earth-engine",
+    show_default=True,
+    help="A source of config/sources.toml that serves GEDI.",
+)
 def gedi(region_id: str, years: range, out: Path, name: str) -> None:
     """Write GEDI biomass footprints of a region as plots to train on.
 

@@ -7,13 +7,19 @@ from pathlib import Path
 
 import click
 
+from qhsink.cli.groups import PurposeGroup, examples
 
-@click.group()
+
+@click.group(cls=PurposeGroup)
 def store() -> None:
     """Look after the store of what was computed and read."""
 
 
-@store.command()
+@store.command(
+    epilog=examples(
+        "qhsink store gc --keep 50GB --dry-run", "qhsink store gc --days 90"
+    )
+)
 @click.option("--keep", help="Size that may stay, such as 50GB; oldest use goes first.")
 @click.option("--days", type=float, help="What was not used for so many days goes.")
 @click.option("--store", "folder", type=click.Path(path_type=Path), help="The store.")

@@ -7,10 +7,17 @@ from typing import Any
 
 import click
 
+from qhsink.cli.groups import examples
 from qhsink.cli.options import FILE
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "qhsink train fvc",
+        "qhsink train fvc --plots plots.gpkg --source demo",
+        "qhsink train agb_grass --twin work/worlds",
+    )
+)
 @click.argument("target")
 @click.option(
     "--plots",
@@ -67,9 +74,27 @@ from qhsink.cli.options import FILE
     help="Standard error of recorded places, where the table has no position_sd_m.",
 )
 @click.option("--simulated", is_flag=True, help="The measurements are simulated.")
-@click.option("--members", type=click.IntRange(2, 64), default=16, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=20250815, show_default=True)
-@click.option("--epochs", type=click.IntRange(1, 1000), default=60, show_default=True)
+@click.option(
+    "--members",
+    type=click.IntRange(2, 64),
+    default=16,
+    show_default=True,
+    help="Regressors of the ensemble.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=20250815,
+    show_default=True,
+    help="The same seed gives the same model in one environment.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1, 1000),
+    default=60,
+    show_default=True,
+    help="Passes over the samples.",
+)
 @click.option(
     "--search/--no-search",
     default=None,

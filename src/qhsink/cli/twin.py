@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from qhsink.cli.evaluate import evaluate
+from qhsink.cli.groups import PurposeGroup, examples
 from qhsink.cli.twin_plots import plots
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ COARSE_M = 240.0
 """Pixel size of the reduced form for tests [m]."""
 
 
-@click.group()
+@click.group(cls=PurposeGroup)
 def twin() -> None:
     """Make simulated pixels with known truth, never taken for observed ones."""
 
@@ -37,16 +38,27 @@ twin.add_command(evaluate)
 twin.add_command(plots)
 
 
-@twin.command()
+@twin.command(
+    epilog=examples(
+        "qhsink twin build",
+        "qhsink twin build --coarse --region 632324 --out work/twin/small",
+    )
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the archive.  [default: work/twin/demo]",
 )
 @click.option("--seed", type=int, default=2025, show_default=True, help="World's seed.")
-@click.option("--region", "regions", multiple=True, help="Region id; may be repeated.")
 @click.option(
-    "--year", type=click.IntRange(2015, 2100), default=2025, show_default=True
+    "--region", "regions", multiple=True, help="Region id; may be given many times."
+)
+@click.option(
+    "--year",
+    type=click.IntRange(2015, 2100),
+    default=2025,
+    show_default=True,
+    help="Calendar year of the scenes.",
 )
 @click.option(
     "--pixel-size", type=float, default=60.0, show_default=True, help="Pixel edge [m]."

@@ -6,18 +6,27 @@ from pathlib import Path
 
 import click
 
-from qhsink.cli.options import FILE
+from qhsink.cli.groups import examples
+from qhsink.cli.options import FILE, SEED
 
 
-@click.command()
+@click.command(
+    epilog=examples("qhsink twin plots agb_grass --count 200 --out plots.csv")
+)
 @click.argument("target")
 @click.option(
     "--archive",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the archive whose world is measured.  [default: work/twin/demo]",
 )
-@click.option("--count", type=click.IntRange(2, 10_000), default=300, show_default=True)
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "--count",
+    type=click.IntRange(2, 10_000),
+    default=300,
+    show_default=True,
+    help="Plots to measure.",
+)
+@SEED
 @click.option(
     "--out", type=FILE, required=True, help="CSV, GeoPackage or Parquet to write."
 )
