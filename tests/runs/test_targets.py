@@ -16,6 +16,7 @@ from rio_cogeo.cogeo import cog_validate
 from qhsink.config import load_model_targets, load_run_config, load_settings
 from qhsink.domain.errors import BadInput, ConfigError, ModelError
 from qhsink.registry import load_model
+from qhsink.steps import target_estimates
 from qhsink.steps.dry_run import foresee
 from qhsink.steps.hybrid import HybridRequest, hybrid_estimates
 from qhsink.steps.map_bands import cover_bands, target_bands
@@ -70,11 +71,8 @@ def test_every_target_has_a_total_with_its_interval_and_its_flags(finished):
     for name in ("agb_grass_map", "shrub_cover_map"):
         estimate = rows_of(published)[name].estimate
         assert 0 < estimate.low < estimate.value < estimate.high
-        assert estimate.flags == (
-            "not calibrated",
-            "ecosystem error left out",
-            "model trained on simulated data",
-        )
+        assert estimate.mode == "model-based"
+        assert estimate.flags == ("not calibrated", "model trained on simulated data")
         assert estimate.provenance == "simulated"
         assert 0 <= estimate.outside_share <= 1
         assert 0 <= estimate.stock_outside_share <= 1
@@ -88,6 +86,25 @@ def test_the_total_of_grass_lies_near_the_simulated_truth(finished, archive):
     known = truth["regions"][GRASSLAND]["agb_grass_t"]
     found = rows_of(published)["agb_grass_map"].estimate.value
     assert found == pytest.approx(known, rel=0.35)
+
+
+def test_a_pair_of_models_without_a_record_says_what_its_interval_lacks(
+    finished, monkeypatch, tmp_path
+):
+    request, folder, first = finished
+    monkeypatch.setattr(target_estimates, "load_residual_fields", lambda *_: {})
+    request = dataclasses.replace(request, out=str(tmp_path / "out"))
+    again = run_monitor(request, load_settings(store=folder / "store"))
+    for name in ("agb_grass_map", "shrub_cover_map"):
+        known, bare = (rows_of(run)[name].estimate for run in (first, again))
+        assert bare.value == known.value
+        assert bare.se < known.se
+        assert bare.mode == "model"
+        assert bare.flags == (
+            "not calibrated",
+            "ecosystem error left out",
+            "model trained on simulated data",
+        )
 
 
 def test_no_total_is_judged_by_the_target_of_another_definition(finished):

@@ -115,6 +115,40 @@ def compare_command(first_id: str, second_id: str, models_dir: Path | None) -> N
         )
 
 
+@models.command(
+    "residuals", epilog=examples("qhsink models residuals --twin work/twin/train")
+)
+@click.option(
+    "--twin",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Simulated worlds (config/train_twin.toml), built in DIR where absent.",
+)
+@click.option(
+    "--config",
+    "config_path",
+    default="demo-targets.toml",
+    show_default=True,
+    metavar="FILE",
+    help="Run configuration that names the models.",
+)
+@click.option("--store", type=click.Path(path_type=Path), help="Artifact store.")
+@click.option("--workers", default=2, show_default=True, help="Blocks read at once.")
+def residuals_command(
+    *, twin: Path, config_path: str, store: Path | None, workers: int
+) -> None:
+    """Fit how far totals of the targets' maps are off, on worlds no model saw."""
+    from qhsink.config import load_run_config, load_settings
+    from qhsink.steps.whole_residuals import fit_whole_residuals
+
+    settings = load_settings(store=store, workers=workers)
+    named = settings.project / "config" / config_path
+    config = load_run_config(named if named.is_file() else Path(config_path))
+    for path in fit_whole_residuals(config, twin, settings, report=click.echo):
+        click.echo(path)
+
+
 def _models_dir() -> Path:
     from qhsink.config import project_dir
 

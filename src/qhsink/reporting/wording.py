@@ -136,6 +136,13 @@ _FLAGS = {
         "model trained on GEDI predictions, not measured trees; the error they share "
         "is not in the interval",
     ),
+    "residual error left out": Words(
+        "未计残差误差", "errors of single predictions are not in the interval"
+    ),
+    "error of the footprints' own model left out": Words(
+        "未计光斑自身模型误差",
+        "the error that the footprints' values share is not in the interval",
+    ),
     "model trained on simulated data": Words(
         "模型以模拟数据训练", "model trained on simulated data"
     ),

@@ -137,7 +137,12 @@ def _row(
     try:
         if indicator.id in TARGET_INDICATORS:
             estimate = target_estimate(
-                basis.plan, basis.ledger.targets, region, indicator, tiles
+                basis.plan,
+                basis.ledger.targets,
+                region,
+                indicator,
+                tiles,
+                basis.shape(region.id),
             )
         else:
             estimate = _estimate(basis, region, indicator, tiles)

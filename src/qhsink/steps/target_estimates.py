@@ -1,7 +1,8 @@
 """Ledger rows of further targets to estimates: totals and means of one region.
 
-The interval holds the spread of the model's members and nothing else, and is flagged
-so: neither plots nor residuals stand behind a total yet.
+The variance is that between the members' totals, and that of the errors of value and
+ecosystem together, correlated over the region, where a record of the pair of models is
+there; without one the number is flagged. No plot stands behind a total.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from qhsink.config import Settings
 from qhsink.domain.errors import Refusal
 from qhsink.domain.estimate import Estimate
 from qhsink.domain.indicator import Indicator
 from qhsink.domain.region import Region
+from qhsink.domain.residual_field import ResidualField
 from qhsink.estimation.ledger import (
     COLUMNS,
     RegionSums,
     sum_region,
     total_and_model_se,
 )
+from qhsink.estimation.spatial import relative_residual_variance
 from qhsink.indicators.definitions import admit
 from qhsink.indicators.interval import student_interval
+from qhsink.registry.residual_fields import load_residual_fields
 from qhsink.steps.map_indicators import TARGET_INDICATORS, reported_targets
 from qhsink.steps.plan import RunPlan
 from qhsink.steps.region_pixels import (
@@ -31,12 +36,12 @@ from qhsink.steps.region_pixels import (
     require_pixels,
     too_little_seen,
 )
-from qhsink.steps.target_models import load_target_models
+from qhsink.steps.residuals import NOT_CALIBRATED, Cells
+from qhsink.steps.target_cells import CELL_COLUMNS, region_corner, region_scale
+from qhsink.steps.target_models import TargetModels, load_target_models
 from qhsink.steps.tiles import TileOutcome, read_target_ledger
 from qhsink.store import Store
 
-MODEL_ONLY = "not calibrated"
-"""Flag of an interval that holds the model's parameter error and nothing else."""
 MAP_OF_CLASSES = "ecosystem error left out"
 """Flag of a number over pixels of an ecosystem, taken as if the map were right."""
 LEARNT_SIMULATED = "model trained on simulated data"
@@ -52,6 +57,10 @@ class TargetRows:
 
     rows: pd.DataFrame
     """Ledger rows of the peak season, with the column ``target``."""
+    cells: pd.DataFrame
+    """Where their quantities lie: ``CELL_COLUMNS`` and ``target``."""
+    fields: Mapping[str, ResidualField]
+    """Errors of the whole quantity, by name in the ledger, where they are known."""
     failed: Mapping[str, str]
     """Tile name to error."""
     simulated: frozenset[str]
@@ -79,14 +88,32 @@ def gather_targets(
         for outcome in outcomes
         if outcome.error is None and outcome.kind == "peak"
     ]
-    held = [part for part in parts if len(part)]
-    empty = pd.DataFrame(columns=[*COLUMNS, "target"])
+    rows, cells = zip(*parts, strict=True) if parts else ((), ())
     return TargetRows(
-        rows=pd.concat(held, ignore_index=True) if held else empty,
+        rows=_joined(rows, (*COLUMNS, "target")),
+        cells=_joined(cells, (*CELL_COLUMNS, "target")),
+        fields={} if models is None else _known_fields(models, settings),
         failed=failed,
         simulated=frozenset(n for n, model in known.items() if model.simulated),
         of_predictions=frozenset(n for n, m in known.items() if m.of_predictions),
     )
+
+
+def _joined(parts: Sequence[pd.DataFrame], columns: tuple[str, ...]) -> pd.DataFrame:
+    held = [part for part in parts if len(part)]
+    if not held:
+        return pd.DataFrame(columns=list(columns))
+    return pd.concat(held, ignore_index=True)
+
+
+def _known_fields(
+    models: TargetModels, settings: Settings
+) -> Mapping[str, ResidualField]:
+    folder, ecosystem = settings.project / "models", models.ecosystem.id
+    found: dict[str, ResidualField] = {}
+    for model in models.models.values():
+        found |= load_residual_fields(folder, model.id, ecosystem)
+    return found
 
 
 def target_estimate(
@@ -95,6 +122,7 @@ def target_estimate(
     region: Region,
     indicator: Indicator,
     tiles: Collection[str],
+    shape: Cells,
 ) -> Estimate:
     """Return the total or mean of a target over a region.
 
@@ -107,6 +135,8 @@ def target_estimate(
         One of ``TARGET_INDICATORS``.
     tiles : collection of str
         Names of the tiles that the region lies on.
+    shape : Cells
+        Of the region: ``residuals.region_cells``.
 
     Raises
     ------
@@ -129,12 +159,12 @@ def target_estimate(
     mine = ledger.rows[ledger.rows["target"] == chosen.rows]
     sums = sum_region(mine, plan.leaves.members[region.id])
     _require_land(plan, region, sums)
-    total, se, df = total_and_model_se(sums)
+    found = _total(plan, ledger, region, sums, chosen.rows, shape)
     scale = chosen.factor / (sums.dry_ha if chosen.statistic == "mean" else 1.0)
     top = 1.0 if chosen.statistic == "mean" else math.inf
     confidence = plan.setup.config.estimate.confidence
-    value, se = total * scale, se * scale
-    low, high = student_interval(value, se, df, confidence, bounds=(0.0, top))
+    value, se = found.value * scale, found.se * scale
+    low, high = student_interval(value, se, found.df, confidence, bounds=(0.0, top))
     learnt = (LEARNT_SIMULATED,) if chosen.target in ledger.simulated else ()
     second = (LEARNT_PREDICTIONS,) if chosen.target in ledger.of_predictions else ()
     return Estimate(
@@ -143,20 +173,63 @@ def target_estimate(
         period=peak.label,
         value=value,
         se=se,
-        df=df,
+        df=found.df,
         low=low,
         high=high,
         confidence=confidence,
         unit=indicator.unit,
-        mode="model",
+        mode=found.mode,
         n=0,
         area_ha=sums.dry_ha,
         valid_share=sums.valid_share,
         provenance="simulated" if plan.simulated or learnt else "observed",
-        flags=(MODEL_ONLY, MAP_OF_CLASSES, *learnt, *second),
+        flags=(*found.flags, *learnt, *second),
         outside_share=sums.outside_share,
         stock_outside_share=sums.stock_outside_share,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Total:
+    """A total in the target's unit times hectares, and what its error holds."""
+
+    value: float
+    se: float
+    df: float
+    mode: str
+    flags: tuple[str, ...]
+
+
+def _total(
+    plan: RunPlan,
+    ledger: TargetRows,
+    region: Region,
+    sums: RegionSums,
+    rows: str,
+    shape: Cells,
+) -> _Total:
+    """Return the total over a region: members, and errors correlated over its shape.
+
+    Degrees of freedom by Satterthwaite (1946), over members and squares.
+    """
+    value, members_se, members_df = total_and_model_se(sums)
+    field = ledger.fields.get(rows)
+    if field is None:
+        flags = (NOT_CALIBRATED, MAP_OF_CLASSES)
+        return _Total(value, members_se, members_df, "model", flags)
+    spread = region_scale(
+        ledger.cells[ledger.cells["target"] == rows],
+        field,
+        shape,
+        corner=region_corner(plan.leaves, region.id),
+        grid=plan.grid,
+    )
+    relative = relative_residual_variance(field, spread.weight, cell_m=spread.cell_m)
+    residuals = (value + field.floor * sums.dry_ha) ** 2 * relative
+    variance = members_se**2 + residuals
+    below = members_se**4 / members_df + residuals**2 / field.df
+    df = variance**2 / below if below > 0.0 else members_df
+    return _Total(value, math.sqrt(variance), df, "model-based", (NOT_CALIBRATED,))
 
 
 def _require_land(plan: RunPlan, region: Region, sums: RegionSums) -> None:

@@ -31,6 +31,7 @@ from qhsink.registry import Model
 from qhsink.steps.map_indicators import ECOSYSTEM
 from qhsink.steps.plan import TileJob
 from qhsink.steps.rasters import Resemblance
+from qhsink.steps.target_cells import tile_cells
 from qhsink.steps.target_models import TargetModels
 from qhsink.steps.target_rasters import (
     read_ecosystem,
@@ -86,7 +87,9 @@ def target_keys(
         keys[f"maps/{name}"] = maps
         keys[f"ledger/{name}"] = make_key(
             "target_ledger",
-            code=code_version("qhsink.estimation.ledger", "qhsink.grid"),
+            code=code_version(
+                "qhsink.estimation.ledger", "qhsink.grid", "qhsink.steps.target_cells"
+            ),
             params=place | {"target": name, "area_from": target["area_from"]},
             inputs={
                 "maps": maps.digest,
@@ -228,7 +231,7 @@ class _Predicted:
         }
 
     def write_ledger(self, folder: Path) -> Mapping[str, Any]:
-        """Write the rows of the target, and of the area made of it."""
+        """Write rows and cells of the target, and of the area made of it."""
         prediction, alike = self.found()
         composite, classes = self.work.composite(), self.work.classes()
         spoken = np.zeros(classes.shape, bool)
@@ -250,14 +253,23 @@ class _Predicted:
             coverage=fractions,
             pixel_area_ha=self.work.grid.pixel_area_ha,
         )
-        parts = [tell(tile_map).assign(target=self.target.id)]
+        named = {self.target.id: tile_map}
         if self.target.area_from is not None:
             counted = prediction.members >= np.float32(self.target.area_from)
             area = dataclasses.replace(tile_map, members=counted.astype(np.float32))
-            parts.append(tell(area).assign(target=self.target.area_id))
-        rows = pd.concat(parts, ignore_index=True)
+            named[self.target.area_id] = area
+        rows = concat_named({name: tell(one) for name, one in named.items()})
         rows.to_parquet(folder / "rows.parquet", index=False)
+        where = partial(tile_cells, tile=self.work.tile, grid=self.work.grid)
+        cells = {n: where(one.index, one.members) for n, one in named.items()}
+        concat_named(cells).to_parquet(folder / "cells.parquet", index=False)
         return {"rows": len(rows)}
+
+
+def concat_named(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return tables below each other, their names in the column ``target``."""
+    parts = [frame.assign(target=name) for name, frame in frames.items()]
+    return pd.concat(parts, ignore_index=True)
 
 
 def clear_land(composite: Composite) -> NDArray[np.bool_]:

@@ -36,6 +36,7 @@ from qhsink.steps.rasters import (
     write_composite,
     write_maps,
 )
+from qhsink.steps.target_cells import CELL_COLUMNS
 from qhsink.steps.target_maps import TargetWork, clear_land, target_keys
 from qhsink.steps.target_models import load_target_models
 from qhsink.store import Key, Store, code_version, make_key
@@ -273,14 +274,25 @@ def read_ledger(outcome: TileOutcome, store: Store) -> pd.DataFrame:
     return pd.read_parquet(folder / "rows.parquet")
 
 
-def read_target_ledger(outcome: TileOutcome, store: Store) -> pd.DataFrame:
-    """Return a tile's ledger rows of further targets; no row where there are none."""
+def read_target_ledger(
+    outcome: TileOutcome, store: Store
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a tile's ledger rows and cells of further targets.
+
+    No row where there are none.
+    """
     folders = [
         store.folder_of("target_ledger", digest)
         for name, digest in outcome.keys.items()
         if name.startswith("ledger/")
     ]
-    parts = [pd.read_parquet(folder / "rows.parquet") for folder in folders]
-    if not parts:
-        return pd.DataFrame(columns=[*COLUMNS, "target"])
-    return pd.concat(parts, ignore_index=True)
+    if not folders:
+        return (
+            pd.DataFrame(columns=[*COLUMNS, "target"]),
+            pd.DataFrame(columns=[*CELL_COLUMNS, "target"]),
+        )
+    rows, cells = (
+        [pd.read_parquet(folder / name) for folder in folders]
+        for name in ("rows.parquet", "cells.parquet")
+    )
+    return pd.concat(rows, ignore_index=True), pd.concat(cells, ignore_index=True)
