@@ -174,8 +174,8 @@ def read_samples(
         "rows": f"{len(table):,} in the table, {len(table) - len(distinct)} exact "
         "repeats left out",
     }
-    every = read_numbers(path) | values
-    every = {name: numbers[distinct.index] for name, numbers in every.items()}
+    every = {name: kept[distinct.index] for name, kept in read_numbers(path).items()}
+    every |= values
     doubts = [str(copy) for copy in linear_copies(every)]
     doubts += [str(part) for part in filled_rows(column, every)]
     if doubts:
