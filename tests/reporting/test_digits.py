@@ -47,6 +47,50 @@ def test_an_estimate_reads_as_written_by_hand(value, half, unit, text):
 
 
 @pytest.mark.parametrize(
+    ("value", "half", "unit", "text", "interval"),
+    [
+        (0.5632, 0.0179, "1", "56.3% ± 1.8%", "54.5%～58.1%"),
+        (5_610_000.0, 450_000.0, "m3", "561 ± 45 万立方米", "516～606 万立方米"),
+        (30_730.0, 600.0, "ha", "3.073 ± 0.060 万公顷", "3.013～3.133 万公顷"),
+        (30_730.0, 60.0, "ha", "30,730 ± 60 公顷", "30,670～30,790 公顷"),
+        (291.8, 7.9, "ha", "291.8 ± 7.9 公顷", "283.9～299.7 公顷"),
+        (1_017_000.0, 37_000.0, "t", "101.7 ± 3.7 万吨", "98.0～105.4 万吨"),
+        (812.4, 0.0, "m3", "812 ± 0 立方米", "812～812 立方米"),
+        (2.345, 0.31, "t C ha-1", "2.35 ± 0.31 t C ha-1", "2.04～2.66 t C ha-1"),
+    ],
+)
+def test_a_chinese_reader_gets_wan_where_no_digit_is_lost(
+    value, half, unit, text, interval
+):
+    estimate = dataclasses.replace(
+        SAMPLE, value=value, low=value - half, high=value + half, unit=unit
+    )
+    assert digits.chinese_estimate_text(estimate) == text
+    assert digits.chinese_interval_text(estimate) == interval
+    assert text.startswith(digits.chinese_value_text(estimate).split(" ")[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.585, "1", "58.5%"),
+        (5.3e7, "m3", "5,300 万立方米"),
+        (5.1e6, "ha", "510 万公顷"),
+        (9_999.0, "ha", "9,999 公顷"),
+        (None, "ha", "—"),
+    ],
+)
+def test_a_target_keeps_the_digits_that_a_document_states(value, unit, text):
+    assert digits.chinese_plain_text(value, unit) == text
+
+
+def test_only_a_total_has_a_relative_half_width():
+    total = dataclasses.replace(SAMPLE, value=200.0, low=190.0, high=210.0, unit="t")
+    assert digits.relative_text(total) == "5.0 %"
+    assert digits.relative_text(SAMPLE) == ""
+
+
+@pytest.mark.parametrize(
     ("probability", "text"),
     [
         (0.9498, "0.949"),

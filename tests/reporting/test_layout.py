@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from qhsink.reporting.layout import card_summary, form_of, scalar_text
+from qhsink.reporting.layout import card_scores, card_summary, form_of, scalar_text
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,11 @@ def test_a_long_card_is_cut_to_what_a_reader_needs():
 def test_a_short_card_is_shown_whole():
     card = {"id": "fvc-1", "data": {"rows": 3}}
     assert card_summary(card) == card
+
+
+def test_the_scores_of_a_card_are_those_of_its_own_model():
+    models = {"ensemble": {"r2": 0.8, "rmse": 0.1}, "random forest": {"r2": 0.7}}
+    card = {"id": "a", "science": {"validation": {"runs": {"models": models}}}}
+    assert card_scores(card) == {"r2": 0.8, "rmse": 0.1}
+    assert card_scores({"science": {"accuracy": 0.9}}) == {"accuracy": 0.9}
+    assert card_scores({"id": "a"}) == {}

@@ -16,7 +16,7 @@ from PIL import Image
 from qhsink.domain.estimate import Verdict
 from qhsink.indicators.verdict import judge
 from qhsink.reporting import digits
-from qhsink.reporting.grouping import count_outcomes
+from qhsink.reporting.grouping import by_region, count_outcomes
 from qhsink.reporting.page import render_page, write_page
 
 
@@ -52,7 +52,7 @@ def test_the_page_is_well_formed_html(simulated_page):
             open_tags.append(tag)
 
         def handle_startendtag(self, tag, attrs):  # noqa: ARG002 - signature
-            assert tag in {"meta", "img", "input", "br"}
+            assert tag in {"meta", "img", "input", "br", "line", "circle"}
 
         def handle_endtag(self, tag):
             assert open_tags.pop() == tag
@@ -101,11 +101,21 @@ def test_an_observed_page_refuses_a_simulated_number(simulated_report):
         dataclasses.replace(simulated_report, provenance="observed")
 
 
+def lines_of(page):
+    """The lines of the table of numbers, by region and then indicator."""
+    bodies = read(page).findall(".//table[@id='estimates']/tbody")
+    return [[line for line in body if line.get("class") is None] for body in bodies]
+
+
 def test_the_numbers_of_the_main_table_are_those_of_the_record(observed_report):
-    table = read(render_page(observed_report)).find(".//table[@id='estimates']/tbody")
-    given = [row for row in observed_report.rows if row.estimate]
-    assert len(table) == len(given)
-    for line, row in zip(table, given, strict=True):
+    groups = by_region(observed_report.rows)
+    tables = lines_of(render_page(observed_report))
+    assert [len(lines) for lines in tables] == [len(group.given) for group in groups]
+    for line, row in zip(
+        (line for lines in tables for line in lines),
+        (row for group in groups for row in group.given),
+        strict=True,
+    ):
         words = "".join(line.itertext())
         value, half = map(float, re.search(r"([\d.]+) ± ([\d.]+) %", words).groups())
         low, high = map(float, re.search(r"([\d.]+) – ([\d.]+) %", words).groups())
@@ -114,12 +124,49 @@ def test_the_numbers_of_the_main_table_are_those_of_the_record(observed_report):
         assert half == pytest.approx(100 * estimate.half_width, abs=0.05)
         assert low == pytest.approx(100 * estimate.low, abs=0.05)
         assert high == pytest.approx(100 * estimate.high, abs=0.05)
+        assert f"{value}% ± {half}%" in words
+        assert f"{low}%～{high}%" in words
         assert f"{estimate.area_ha:,.0f} ha" in words
         assert f"{estimate.area_ha / 1e4:.2f} 万公顷" in words
         assert digits.share_text(estimate.valid_share) in words
         if row.verdict:
             assert f"{100 * row.verdict.target.value:.1f} %" in words
             assert f"{row.verdict.p_met:.3f}" in words
+
+
+def test_numbers_stand_below_their_region_and_each_region_once(observed_report):
+    page = read(render_page(observed_report))
+    heads = page.findall(".//table[@id='estimates']/tbody/tr[@class='region']")
+    assert ["".join(head.itertext()).split()[0] for head in heads] == [
+        region.name_zh for region in observed_report.regions
+    ]
+
+
+def test_a_flag_is_explained_once_and_pointed_at_by_number(observed_report):
+    page = read(render_page(observed_report))
+    (note,) = page.findall(".//ol[@class='footnotes']/li[@value='1']")[:1]
+    assert "未经本地地面样地校准" in "".join(note.itertext())
+    marks = page.findall(".//table[@id='estimates']//span[@class='mark']")
+    given = [row for row in observed_report.rows if row.estimate]
+    assert [mark.text for mark in marks] == ["1"] * len(given)
+
+
+def test_every_verdict_is_a_sentence_that_can_be_quoted(observed_report):
+    page = read(render_page(observed_report))
+    said = [
+        "".join(li.itertext()) for li in page.findall(".//ul[@class='sentences']/li")
+    ]
+    judged = [row for row in observed_report.rows if row.verdict]
+    assert len(said) == len(judged)
+    for text, row in zip(said, judged, strict=True):
+        assert text.startswith(row.region.name_zh)
+        assert f"概率为 {row.verdict.p_met:.3f}" in text
+
+
+def test_every_interval_graphic_is_named_for_readers_who_do_not_see_it(observed_page):
+    drawn = read(observed_page).findall(".//svg[@role='img']")
+    assert len(drawn) == 3
+    assert all(re.search(r"[\d.]+ ± [\d.]+ %", s.get("aria-label")) for s in drawn)
 
 
 def test_hand_written_cells_of_the_first_row(observed_page):
@@ -141,14 +188,17 @@ def test_every_refusal_is_on_the_page_with_its_reason(observed_report, observed_
     seen = text_of(observed_page)
     for row in observed_report.rows:
         if row.refusal:
-            assert row.refusal in seen
+            assert row.refusal.removeprefix(f"{row.indicator_id} ") in seen
     assert "有效（无云）观测不足" in seen
     assert "缺少必要输入" in seen
     assert "陆地面积中仅 41.0% 有足够的有效（无云）观测" in seen
 
 
 def test_regions_refused_for_one_reason_share_a_line(observed_page):
-    assert text_of(observed_page).count("Bring peak-season ground plots") == 2
+    table = read(observed_page).find(".//table[@class='stack refusals']/tbody")
+    lines = ["".join(line.itertext()) for line in table]
+    assert len(lines) == 2
+    assert "all 3 regions" in lines[1]
 
 
 def test_a_reference_line_is_never_called_met(observed_page):
@@ -163,7 +213,7 @@ def test_a_reference_line_is_never_called_met(observed_page):
     [
         ("met", "达标", "met"),
         ("not met", "未达标", "unmet"),
-        ("not distinguishable", "暂不能判定", "open"),
+        ("not distinguishable", "不可区分", "open"),
     ],
 )
 def test_a_policy_verdict_has_colour_and_words(observed_report, outcome, zh, style):
@@ -171,7 +221,8 @@ def test_a_policy_verdict_has_colour_and_words(observed_report, outcome, zh, sty
     target = dataclasses.replace(row.verdict.target, kind="policy")
     judged = dataclasses.replace(row, verdict=Verdict(target, outcome, 0.4, 0.90))
     report = dataclasses.replace(observed_report, rows=(judged,), pictures=())
-    badge = read(render_page(report)).find(".//table[@id='estimates']//td[5]/span[2]")
+    line = lines_of(render_page(report))[0][0]
+    badge = line.find("td[4]/span[2]")
     assert badge.get("class") == f"badge {style}"
     assert zh in "".join(badge.itertext())
 
@@ -180,7 +231,7 @@ def test_a_number_that_was_not_judged_says_why(observed_report):
     why = "target forest_cover_2025 of another scope; expected 630000. Name one."
     row = dataclasses.replace(observed_report.rows[0], verdict=None, refusal=why)
     report = dataclasses.replace(observed_report, rows=(row,), pictures=())
-    line = read(render_page(report)).find(".//table[@id='estimates']/tbody/tr")
+    line = lines_of(render_page(report))[0][0]
     words = "".join(line.itertext())
     assert "56.3 ± 1.8 %" in words
     assert "未作判定" in words

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from qhsink.config import load_indicators, load_targets
 from qhsink.regions.database import load_database
 from qhsink.reporting import translations
 from qhsink.sources.offsets import SENTINEL2_RULES
@@ -44,6 +45,18 @@ def test_every_note_of_a_shipped_region_is_told_in_chinese(regions):
         assert told, region.note
         if "又称" not in told:
             assert not leftovers(told), told
+
+
+def test_what_an_indicator_says_in_english_it_says_in_chinese(project_folder):
+    for indicator in load_indicators(project_folder).values():
+        assert translations.definition_source_in_chinese(indicator.source)
+        assert bool(indicator.note) == bool(indicator.note_zh), indicator.id
+
+
+def test_every_target_names_its_source_in_chinese(project_folder):
+    for target in load_targets(project_folder):
+        assert not leftovers(target.source_zh), target.id
+        assert target.source_zh, target.id
 
 
 def test_figures_of_a_note_are_those_of_the_english_text():
@@ -87,6 +100,7 @@ def test_the_domain_of_every_shipped_model_is_told_in_chinese(project_folder):
     "tell",
     [
         translations.source_in_chinese,
+        translations.definition_source_in_chinese,
         translations.licence_in_chinese,
         translations.note_in_chinese,
         translations.rule_in_chinese,

@@ -99,6 +99,8 @@ class Target:
     """ISO date from which the target holds."""
     valid_to: str
     """ISO date up to which it holds."""
+    source_zh: str = ""
+    """The source for Chinese readers; empty where it is shown as it is."""
 
 
 @dataclass(frozen=True, slots=True)

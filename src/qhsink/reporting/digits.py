@@ -42,20 +42,31 @@ _SCALES = {
 }
 
 
+_CHINESE = {
+    "1": Scale(100.0, "%", 1),
+    "ha": Scale(1.0, " 公顷", _ROUNDED),
+    "m3": Scale(1.0, " 立方米", _ROUNDED),
+    "t": Scale(1.0, " 吨", _ROUNDED),
+}
+_TEN_THOUSANDS = {"ha": " 万公顷", "m3": " 万立方米", "t": " 万吨"}
+_FINEST_WAN = 3
+"""Decimals of 万 beyond which a number is shown in the unit itself."""
+
+
 def scale_of(unit: str) -> Scale:
     """Return how numbers of ``unit`` are shown; ``1`` becomes per cent."""
     return _SCALES.get(unit, Scale(1.0, f" {unit}", 0))
 
 
-def decimals_for(half_width: float, *, least: int) -> int:
+def decimals_for(half_width: float, *, least: int, most: int = 2) -> int:
     """Return the decimals that show two significant digits of ``half_width``.
 
-    Between ``least`` and 2; ``half_width`` is in shown units. An interval of no
-    width gives ``least``.
+    Between ``least`` and ``most``; ``half_width`` is in shown units. An interval of
+    no width gives ``least``.
     """
     if not math.isfinite(half_width) or half_width <= 0:
         return max(least, 0)
-    return max(least, min(2, 1 - math.floor(math.log10(half_width))))
+    return max(least, min(most, 1 - math.floor(math.log10(half_width))))
 
 
 def number_text(value: float | None, *, decimals: int) -> str:
@@ -81,6 +92,43 @@ def interval_text(estimate: Estimate) -> str:
     low = number_text(estimate.low * scale.factor, decimals=decimals)
     high = number_text(estimate.high * scale.factor, decimals=decimals)
     return f"{low} – {high}{scale.suffix}"
+
+
+def chinese_estimate_text(estimate: Estimate) -> str:
+    """Return the value as Chinese readers write it, such as ``561 ± 45 万立方米``."""
+    scale, decimals = _shown_in_chinese(estimate)
+    value = number_text(estimate.value * scale.factor, decimals=decimals)
+    half = number_text(estimate.half_width * scale.factor, decimals=decimals)
+    if scale.suffix == "%":
+        return f"{value}% ± {half}%"
+    return f"{value} ± {half}{scale.suffix}"
+
+
+def chinese_value_text(estimate: Estimate) -> str:
+    """Return the value alone, such as ``68.1%``."""
+    scale, decimals = _shown_in_chinese(estimate)
+    value = number_text(estimate.value * scale.factor, decimals=decimals)
+    return f"{value}{scale.suffix}"
+
+
+def chinese_interval_text(estimate: Estimate) -> str:
+    """Return the interval as Chinese readers write it, such as ``62.3%～74.0%``."""
+    scale, decimals = _shown_in_chinese(estimate)
+    low = number_text(estimate.low * scale.factor, decimals=decimals)
+    high = number_text(estimate.high * scale.factor, decimals=decimals)
+    between = "%～" if scale.suffix == "%" else "～"
+    return f"{low}{between}{high}{scale.suffix}"
+
+
+def chinese_plain_text(value: float | None, unit: str) -> str:
+    """Return a number without an interval, such as ``5,300 万立方米``."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    scale = _CHINESE.get(unit, Scale(1.0, f" {unit}", 0))
+    if unit in _TEN_THOUSANDS and abs(value) >= HA_PER_WAN_HA:
+        scale = Scale(1.0 / HA_PER_WAN_HA, _TEN_THOUSANDS[unit], 0)
+    text = f"{value * scale.factor:,.3f}".rstrip("0").rstrip(".")
+    return text + scale.suffix
 
 
 def plain_text(value: float | None, unit: str) -> str:
@@ -109,6 +157,13 @@ def outside_text(share: float | None) -> str:
         return MISSING
     percent = math.ceil(share * 1000.0 - 1e-9) / 10.0
     return f"{percent:.1f} %"
+
+
+def relative_text(estimate: Estimate) -> str:
+    """Return the half-width in per cent of a total; empty for a proportion."""
+    if estimate.unit == "1" or not estimate.value:
+        return ""
+    return f"{100.0 * abs(estimate.half_width / estimate.value):.1f} %"
 
 
 def level_text(confidence: float) -> str:
@@ -166,5 +221,19 @@ def gap_text(gap: float | None) -> str:
 
 def _shown(estimate: Estimate) -> tuple[Scale, int]:
     scale = scale_of(estimate.unit)
+    half = estimate.half_width * scale.factor
+    return scale, decimals_for(half, least=scale.least)
+
+
+def _shown_in_chinese(estimate: Estimate) -> tuple[Scale, int]:
+    """Return scale and decimals; 万 where that loses no digit of the half-width."""
+    unit = estimate.unit
+    if unit in _TEN_THOUSANDS and abs(estimate.value) >= HA_PER_WAN_HA:
+        half = estimate.half_width / HA_PER_WAN_HA
+        decimals = decimals_for(half, least=0, most=_FINEST_WAN + 1)
+        if decimals <= _FINEST_WAN:
+            scale = Scale(1.0 / HA_PER_WAN_HA, _TEN_THOUSANDS[unit], 0)
+            return scale, decimals
+    scale = _CHINESE.get(unit, Scale(1.0, f" {unit}", 0))
     half = estimate.half_width * scale.factor
     return scale, decimals_for(half, least=scale.least)

@@ -80,6 +80,8 @@ NO_DATA = "#bdbdbd"
 """Fill of the region where the map has no value."""
 
 _INK = "#20302a"
+_WIDTH = 5.8
+"""Width of a picture [inches at 120 dpi]: two stand side by side on a page."""
 _LONGEST = 900
 """Pixels along the longer edge of an array that is drawn; finer ones are averaged."""
 
@@ -96,7 +98,7 @@ def cover_picture(picture: RegionPicture, *, simulated: bool) -> bytes:
         "FVC (%)",
     )
     shown = _shrink(picture.values) * 100.0
-    return _draw(picture, shown, scale, width=8.4, simulated=simulated)
+    return _draw(picture, shown, scale, width=_WIDTH, simulated=simulated)
 
 
 def spread_picture(picture: RegionPicture, *, simulated: bool) -> bytes | None:
@@ -107,7 +109,7 @@ def spread_picture(picture: RegionPicture, *, simulated: bool) -> bytes | None:
     top = _nice_top(shown)
     ticks = [round(top * k / 4, 3) for k in range(5)]
     scale = (SPREAD_COLOURS, Normalize(0, top), ticks, "SD (pp)")
-    return _draw(picture, shown, scale, width=4.2, simulated=simulated)
+    return _draw(picture, shown, scale, width=_WIDTH, simulated=simulated)
 
 
 def count_picture(picture: RegionPicture, *, simulated: bool) -> bytes | None:
@@ -120,7 +122,7 @@ def count_picture(picture: RegionPicture, *, simulated: bool) -> bytes | None:
     ticks = [float(k) for k in range(0, most + 1, step)]
     edges = [k - 0.5 for k in range(most + 2)]
     scale = (COUNT_COLOURS, BoundaryNorm(edges, 256), ticks, "n clear")
-    return _draw(picture, shown, scale, width=4.2, simulated=simulated)
+    return _draw(picture, shown, scale, width=_WIDTH, simulated=simulated)
 
 
 def quality_picture(picture: RegionPicture, *, simulated: bool) -> bytes | None:
@@ -134,7 +136,7 @@ def quality_picture(picture: RegionPicture, *, simulated: bool) -> bytes | None:
     edges = [k - 0.5 for k in range(len(QUALITY_CLASSES) + 1)]
     colours = ListedColormap([kind.colour for kind in QUALITY_CLASSES])
     scale = (colours, BoundaryNorm(edges, len(QUALITY_CLASSES)), None, "")
-    return _draw(picture, shown, scale, width=4.2, simulated=simulated)
+    return _draw(picture, shown, scale, width=_WIDTH, simulated=simulated)
 
 
 def data_uri(png: bytes) -> str:
@@ -151,7 +153,7 @@ def _draw(
     simulated: bool,
 ) -> bytes:
     colours, norm, ticks, label = scale
-    size = 9.0 if width > 5 else 8.0
+    size = 9.0
     left, bottom, right, top = picture.outline.bounds
     aspect = min(1.35, max(0.42, (top - bottom) / (right - left)))
     bar, foot = 0.85, 0.5

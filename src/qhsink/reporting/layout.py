@@ -68,6 +68,19 @@ def card_summary(card: Mapping[str, Any]) -> dict[str, Any]:
     return top | told
 
 
+def card_scores(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scores of a card's own model on whole groups held out.
+
+    Empty for a card that has none; ``accuracy`` alone for a model of classes.
+    """
+    found: Any = card.get("science", {})
+    if isinstance(found, Mapping) and "accuracy" in found:
+        return {"accuracy": found["accuracy"]}
+    for name in ("validation", "runs", "models", "ensemble"):
+        found = found.get(name, {}) if isinstance(found, Mapping) else {}
+    return {name: found[name] for name in ("r2", "rmse", "bias") if name in found}
+
+
 def _form_of_mapping(value: Mapping[Any, Any]) -> Form:
     if not value:
         return "scalar"

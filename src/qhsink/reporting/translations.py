@@ -65,6 +65,11 @@ def licence_in_chinese(licence: str) -> str:
     return _look_up("licence", licence)
 
 
+def definition_source_in_chinese(source: str) -> str:
+    """Return where a definition comes from in Chinese; empty when it is not known."""
+    return _look_up("definition_source", source)
+
+
 def note_in_chinese(note: str) -> str:
     """Return a region's note in Chinese; empty unless all of it is known."""
     rest, told = note.strip(), ""

@@ -37,7 +37,7 @@ _POLICY = {
     "met": OutcomeWords(Words("达标", "met"), "met", "✓"),
     "not met": OutcomeWords(Words("未达标", "not met"), "unmet", "✗"),
     "not distinguishable": OutcomeWords(
-        Words("暂不能判定", "not distinguishable"), "open", "≈"
+        Words("不可区分", "not distinguishable"), "open", "≈"
     ),
 }
 
@@ -45,7 +45,7 @@ _REFERENCE = {
     "met": OutcomeWords(Words("高于参考线", "above the reference"), "above", "▲"),
     "not met": OutcomeWords(Words("低于参考线", "below the reference"), "below", "▼"),
     "not distinguishable": OutcomeWords(
-        Words("与参考线无法区分", "not distinguishable from the reference"),
+        Words("与参考线不可区分", "not distinguishable from the reference"),
         "open",
         "≈",
     ),
@@ -113,6 +113,21 @@ def mode_words(mode: str) -> Words:
     return _MODES.get(_MODE_ALIASES.get(name, name), Words(mode, mode))
 
 
+_BRIEF_MODES = {
+    "model": Words("模型", "model"),
+    "model-based": Words("基于模型", "model-based"),
+    "hybrid": Words("混合推断", "hybrid"),
+    "model-assisted": Words("模型辅助", "model-assisted"),
+    "design": Words("基于设计", "design-based"),
+}
+
+
+def brief_mode_words(mode: str) -> Words:
+    """Return the name of an inference mode."""
+    name = mode.strip().lower()
+    return _BRIEF_MODES.get(_MODE_ALIASES.get(name, name), Words(mode, mode))
+
+
 _FLAGS = {
     "not calibrated": Words(
         "未经本地地面样地校准", "not calibrated with local field plots"
@@ -161,6 +176,37 @@ def flag_words(flag: str) -> Words:
     return _FLAGS.get(name, Words(flag, flag))
 
 
+_FLAG_NOTES = {
+    "not calibrated": Words(
+        "区间未用本地地面样地检验，实际误差可能大于或小于所示；以概率样本布设的样地可校正并"
+        "检验（qhsink estimate region）。",
+        "The interval was not checked against local field plots: the true error may be "
+        "larger or smaller. A probability sample of plots corrects and checks it "
+        "(qhsink estimate region).",
+    ),
+    "residual correlation assumed": Words(
+        "图上误差在空间上的相关（变程和方差）取假设值，并非实测；实际变程更长时，区间应更宽。",
+        "How far errors of the map are alike in space (range, variance) is assumed, "
+        "not measured; were the range longer, the interval would be wider.",
+    ),
+    "ecosystem error left out": Words(
+        "生态系统图把像元归错类别所带来的误差未计入，区间因此偏窄。",
+        "Pixels that the map of ecosystems puts into a wrong class are not accounted "
+        "for: the interval is too narrow.",
+    ),
+    "model trained on simulated data": Words(
+        "模型只学过模拟数据，用于真实区域的可靠性未知；由它得出的数字不得引用、上报或考核。",
+        "The model learnt from simulated data alone. What it says about a real place "
+        "is unknown; its numbers may not be quoted, reported or judged.",
+    ),
+}
+
+
+def flag_note(flag: str) -> Words:
+    """Return what a flag means for a reader; empty where its name says it."""
+    return _FLAG_NOTES.get(flag.strip().lower().replace("_", " "), Words("", ""))
+
+
 STATUS = {
     "estimate": Words("监测估计值，未经核证", "estimate, not verified"),
     "design_verified": Words("已由概率样本检验", "verified by a probability sample"),
@@ -187,6 +233,19 @@ REGION_KIND = {
     "user": Words("用户区域", "user's region"),
 }
 """``Region.kind`` in words."""
+
+PICTURES = {
+    "cover": Words("植被覆盖度（FVC，%）", "fractional vegetation cover (FVC, %)"),
+    "quality": Words(
+        "像元质量与模型适用域", "pixel quality and the model's area of applicability"
+    ),
+    "spread": Words(
+        "模型成员离散（标准差，百分点）",
+        "spread of the model's members (SD, percentage points)",
+    ),
+    "count": Words("每像元有效（无云）观测次数", "clear observations per pixel"),
+}
+"""Names of a region's pictures."""
 
 DEFINITION_STATUS = {
     "verified": Words("定义已按所列来源核对", "definition read in the source named"),
@@ -225,7 +284,7 @@ LIMITS = (
         "share says for how much of the region a number speaks.",
     ),
     Words(
-        "“暂不能判定”不等于未达标：在该置信水平下，现有数据分不清是否达标。",
+        "“不可区分”不等于未达标：在该置信水平下，现有数据分不清是否达标。",
         "“Not distinguishable” is not “not met”: at that confidence the data cannot "
         "tell.",
     ),

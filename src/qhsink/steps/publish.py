@@ -202,8 +202,8 @@ def _report(
     ]
     shown = dict.fromkeys(row.indicator_id for row in rows)
     return RunReport(
-        title_zh=f"青海生态碳汇监测月报 {month}",
-        title_en=f"Qinghai ecological carbon-sink monitoring, {month}",
+        title_zh="青海生态碳汇监测月报",
+        title_en="Qinghai ecological carbon-sink monitoring",
         month=month,
         peak=plan.setup.peak.label if plan.setup.peak else None,
         generated_at=generated_at,
