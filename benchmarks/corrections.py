@@ -27,7 +27,7 @@ from qhsink.domain.scene import BANDS, Scene
 from qhsink.grid import qinghai_albers
 from qhsink.imagery.composite import median_composite, peak_composite
 from qhsink.imagery.masking import Observations
-from qhsink.imagery.terrain import Relief
+from qhsink.imagery.relief import Relief
 from qhsink.mapping.ensemble import Ensemble, predict_composite
 from qhsink.registry import load_model
 from qhsink.sources.reading import WindowStack
@@ -74,16 +74,20 @@ class Ground:
         )
 
 
-def grounds(folder: Path) -> Iterator[Ground]:
+def grounds(
+    folder: Path,
+    seeds: Sequence[int] = SEEDS,
+    places: Sequence[tuple[float, float]] = PLACES,
+) -> Iterator[Ground]:
     """Yield every window of every world, its heights written into ``folder``."""
     spec = load_spec()
-    for seed in SEEDS:
+    for seed in seeds:
         world = spec.build_world(seed, 2025)
         skies = tuple(
             light._replace(cloud_level=9e9, cirrus_level=9e9, snow_line=9e9)
             for light in lights(spec, seed=seed, year=2025)
         )
-        for left, top in PLACES:
+        for left, top in places:
             geobox = GeoBox(
                 (SIZE, SIZE),
                 Affine(PIXEL, 0, left, 0, -PIXEL, top),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,14 +11,12 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from qhsink.domain.scene import BANDS
+from qhsink.imagery.relief import Relief, Sun, cos_incidence, relief_of
 from qhsink.imagery.terrain import (
-    Relief,
-    Sun,
     TerrainRules,
     correct_terrain,
-    cos_incidence,
     describe_fits,
-    relief_of,
+    light_correlation,
 )
 from qhsink.twin.scenes import lights
 from qhsink.twin.sensor import expose
@@ -29,6 +29,7 @@ RULES = TerrainRules(
     min_r2=0.1,
     min_pixels=500,
     max_pixels=200_000,
+    max_correlation=0.1,
 )
 NOON = Sun(zenith_deg=40.0, azimuth_deg=150.0)
 NODATA = -32768
@@ -48,12 +49,20 @@ def hills(size=80, steepness=0.5):
     )
 
 
-def lit_ground(relief, sun, c, level=(400, 700, 500, 3000, 2000, 1200)):
-    """Reflectance whose light is exactly a line of cos i with this C."""
+LEVEL = (400, 700, 500, 3000, 2000, 1200)
+
+
+def uneven(relief):
+    """What one meadow differs from the next, the same in every band."""
+    return np.random.default_rng(8).lognormal(0.0, 0.15, relief.to_right.shape)
+
+
+def lit_ground(relief, sun, c):
+    """Uneven ground whose light is exactly a line of cos i with this C."""
     cos_i = cos_incidence(relief, sun)
     flat = np.cos(np.radians(sun.zenith_deg)) * relief.cos_slope
-    gain = (cos_i + c) / (flat + c)
-    stack = np.array(level)[:, None, None] * gain[None]
+    gain = (cos_i + c) / (flat + c) * uneven(relief)
+    stack = np.array(LEVEL)[:, None, None] * gain[None]
     return np.rint(stack).astype(np.int16)
 
 
@@ -116,11 +125,13 @@ def test_ground_lit_along_a_line_becomes_even_and_c_is_found():
     level, fits = correct_terrain(lit, clear, relief, NOON, RULES)
     # C is that of L = a cos i + b; with the slope's own cos s in the level it is near.
     assert fits[3].c == pytest.approx(0.8, abs=0.1)
-    assert fits[3].r2 > 0.9
     seen = level[3] != NODATA
-    assert lit[3][seen].std() > 240
-    assert level[3][seen].std() < 40
-    assert level[3][seen].mean() == pytest.approx(3000, rel=0.02)
+    light = [(stack[3] / uneven(relief))[seen] for stack in (lit, level)]
+    assert light[0].std() > 240
+    assert light[1].std() < 40
+    assert light[1].mean() == pytest.approx(3000, rel=0.02)
+    assert fits[3].before > 0.4
+    assert max(abs(fit.after) for fit in fits) < RULES.max_correlation
 
 
 def test_level_ground_keeps_its_reflectance_exactly():
@@ -156,15 +167,49 @@ def test_a_poor_fit_leaves_every_band_as_it_is():
     assert describe_fits(fits).startswith("left as it is: light explains 0%")
 
 
-def test_a_band_that_shows_no_light_takes_the_near_infrareds_c():
+def test_a_noisy_band_keeps_the_c_of_its_own_faint_line():
+    """With the near infrared's it would be darkest in the sun."""
     relief = hills()
     lit = lit_ground(relief, NOON, c=0.8)
-    lit[4] = np.random.default_rng(2).normal(2000, 400, lit.shape[1:])
+    hazy = lit_ground(relief, NOON, c=4.0)[0] + 3 * np.random.default_rng(2).normal(
+        0, 60, lit.shape[1:]
+    )
+    lit[0] = hazy
     _, fits = correct_terrain(lit, np.ones(lit.shape[1:], bool), relief, NOON, RULES)
-    assert fits[4].reason
+    assert fits[0].r2 < RULES.min_r2
+    assert fits[0].c > 2.0
+    assert abs(fits[0].after) < 0.05
+
+
+def test_a_band_without_a_line_takes_the_near_infrareds_c_and_the_check_decides():
+    relief = hills()
+    lit = lit_ground(relief, NOON, c=0.8)
+    cos_i = cos_incidence(relief, NOON)
+    noise = np.random.default_rng(2).normal(2000, 400, lit.shape[1:])
+    ones = np.ones(lit.shape[1:], bool)
+    lit[4] = noise - 60 * cos_i
+    lax = replace(RULES, max_correlation=0.9)
+    _, fits = correct_terrain(lit, ones, relief, NOON, lax)
+    assert fits[4].reason == "brighter in the shade"
     assert fits[4].c == fits[3].c
     assert "swir16 " in describe_fits(fits)
     assert "(of nir)" in describe_fits(fits)
+    found, fits = correct_terrain(lit, ones, relief, NOON, RULES)
+    np.testing.assert_array_equal(found, lit)
+    said = describe_fits(fits)
+    assert said.startswith("left as it is: corrected, swir16 would still follow the")
+    assert "below 0.1 needed" in said
+
+
+def test_woods_that_prefer_shade_are_no_light():
+    """Two kinds of ground, the dark one in the shade: within classes nothing is left."""
+    stratum = np.repeat([6, 14], 500)
+    cos_i = np.concatenate([np.linspace(0.5, 0.9, 500), np.linspace(0.2, 0.6, 500)])
+    wiggle = np.tile([-0.01, 0.01], 500)
+    values = np.where(stratum == 6, 0.4, 0.2) + wiggle
+    assert np.corrcoef(values, cos_i)[0, 1] > 0.7
+    assert abs(light_correlation(values, cos_i, stratum)) < 0.05
+    assert light_correlation(np.ones(1000), cos_i, stratum) == 0.0
 
 
 def test_what_cannot_be_corrected_is_kept_or_dropped_never_invented():
@@ -238,8 +283,8 @@ def twin_slopes(project_folder):
     return relief_of(heights, pixel), sun, lit, level, clear
 
 
-def light_correlation(stack, cos_i, where):
-    """corr(L, cos i) of each band: the check of methodology B3."""
+def plain_correlation(stack, cos_i, where):
+    """corr(L, cos i) of each band over all classes together."""
     return [
         np.corrcoef(band[where].astype(float), cos_i[where])[0, 1] for band in stack
     ]
@@ -247,13 +292,14 @@ def light_correlation(stack, cos_i, where):
 
 def test_on_the_twin_light_no_longer_shows_and_the_error_halves(twin_slopes):
     relief, sun, lit, level, clear = twin_slopes
-    found, _ = correct_terrain(lit, clear, relief, sun, RULES)
+    found, fits = correct_terrain(lit, clear, relief, sun, RULES)
+    assert max(abs(fit.after) for fit in fits) < RULES.max_correlation
     cos_i = cos_incidence(relief, sun)
     red, nir = lit[2].astype(float), lit[3].astype(float)
     green = (nir - red) / (nir + red) > RULES.min_ndvi
     steep = relief.cos_slope < np.cos(np.radians(RULES.min_slope_deg))
     where = clear & steep & green & (found[0] != NODATA)
-    before, after = (light_correlation(stack, cos_i, where) for stack in (lit, found))
+    before, after = (plain_correlation(stack, cos_i, where) for stack in (lit, found))
     assert before[3] > 0.4
     assert max(abs(value) for value in after) < 0.1
     error = [

@@ -31,6 +31,8 @@ class TerrainFit(Section):
     """Least number of pixels of a fit."""
     max_pixels: Annotated[int, Field(ge=1000)] = 200_000
     """Pixels a fit uses at most."""
+    max_correlation: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Bound of corr(L, cos i) that a band may keep; else the day is left."""
 
 
 class KernelRow(Section):

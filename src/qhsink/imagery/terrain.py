@@ -1,7 +1,8 @@
-"""Terrain light: slopes from heights, illumination, and SCS+C correction of one day.
+"""Terrain light: SCS+C correction of one day, and the check that it worked.
 
-Arrays in, arrays out. Where heights and sun angles come from, and on which days the
-correction is asked for, is decided in ``steps``.
+Arrays in, arrays out. Slopes and the angle of light are ``relief``; where heights and
+sun angles come from, and on which days the correction is asked for, is decided in
+``steps``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from qhsink.domain.scene import BANDS
 from qhsink.imagery.masking import NODATA, SCALE
+from qhsink.imagery.relief import Relief, Sun, cos_incidence
 
 Floats = NDArray[np.float32]
 
@@ -45,34 +47,9 @@ class TerrainRules:
     """Least number of pixels of a fit; below, the relief is flat or unseen."""
     max_pixels: int
     """Pixels a fit uses at most, taken evenly."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Relief:
-    """Slopes of a window, along the axes of its lattice."""
-
-    to_right: Floats
-    """Rise per metre towards +x, shape (y, x); NaN where no height is known."""
-    to_top: Floats
-    """Rise per metre towards +y."""
-
-    @property
-    def cos_slope(self) -> Floats:
-        """Cosine of the slope's angle."""
-        return np.asarray(
-            1.0 / np.sqrt(1.0 + self.to_right**2 + self.to_top**2), np.float32
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Sun:
-    """Where the sun stands over a window."""
-
-    zenith_deg: float
-    """Angle from the vertical [deg]."""
-    azimuth_deg: float
-    """Clockwise from the lattice's +y axis [deg]: from true north less the angle by
-    which the axis leaves it."""
+    max_correlation: float
+    """Bound of ``abs(corr(L, cos i))`` within NDVI classes after the correction; a day
+    on which one band keeps more is left as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,58 +58,20 @@ class BandFit:
 
     c: float | None
     """C used: b/a of L = a cos i + b; None when the day is left as it is."""
-    r2: float
-    """Share of the variance within NDVI classes that cos i explains."""
+    before: float
+    """corr(L, cos i) within NDVI classes, as read; its square is the share of the
+    variance that light explains."""
     pixels: int
     """Pixels of the fit."""
     reason: str
     """Why the band's own fit is not used; empty when it is."""
+    after: float | None = None
+    """The same correlation after the correction; None where none was tried."""
 
-
-def relief_of(elevation: NDArray[np.floating], pixel_size: float) -> Relief:
-    """Return the slopes of a lattice of heights.
-
-    Parameters
-    ----------
-    elevation : float array of shape (y + 2, x + 2)
-        Heights [m], rows from top to bottom, one pixel more on each side; NaN where
-        unknown.
-    pixel_size : float
-        Edge of a pixel [m].
-
-    Returns
-    -------
-    Relief
-        Of shape (y, x).
-
-    Notes
-    -----
-    Horn (1981, Proc. IEEE 69:14): differences over two pixels, the middle row or
-    column twice the weight of its neighbours.
-    """
-    z = np.asarray(elevation, np.float32)
-    down = z[:-2] + 2.0 * z[1:-1] + z[2:]
-    across = z[:, :-2] + 2.0 * z[:, 1:-1] + z[:, 2:]
-    reach = np.float32(8.0 * pixel_size)
-    return Relief(
-        to_right=(down[:, 2:] - down[:, :-2]) / reach,
-        to_top=(across[:-2] - across[2:]) / reach,
-    )
-
-
-def cos_incidence(relief: Relief, sun: Sun) -> Floats:
-    """Return the cosine of the angle between the sun and each slope's normal.
-
-    Returns
-    -------
-    float32 array of shape (y, x)
-        Below 0 where a slope lies in its own shadow. Equal to cos z cos s +
-        sin z sin s cos(azimuth - aspect), with the aspect downhill.
-    """
-    zenith, azimuth = np.radians(sun.zenith_deg), np.radians(sun.azimuth_deg)
-    uphill = relief.to_right * np.sin(azimuth) + relief.to_top * np.cos(azimuth)
-    lit = np.cos(zenith) - np.sin(zenith) * uphill
-    return np.asarray(lit * relief.cos_slope, np.float32)
+    @property
+    def r2(self) -> float:
+        """Share of the variance within NDVI classes that cos i explains."""
+        return self.before**2
 
 
 def correct_terrain(
@@ -174,24 +113,48 @@ def correct_terrain(
 
     All bands are corrected or none: a ratio of a corrected and an uncorrected band
     is worse than neither. The near infrared decides, where vegetated ground of one
-    NDVI varies least and the sky lights least. Another band whose own fit is poor
-    takes the near infrared's C. C is large where the product holds little terrain
-    light, so what a processor has corrected already is not corrected again.
+    NDVI varies least and the sky lights least: its line must explain
+    ``rules.min_r2``. The other bands take the C of their own line however much noise
+    surrounds it, for a noisy band has a faint line, not another one (the blue of the
+    twin, given the C of the near infrared, would be darkest in the sun); a band
+    without a line takes the near infrared's. C is large where the product holds
+    little terrain light, so what a processor has corrected already is not corrected
+    again.
+
+    The check is part of the correction: corr(L, cos i) of each band after it, on the
+    pixels and within the NDVI classes of the fit, so that woods which prefer shade do
+    not count as light. Where one band keeps ``rules.max_correlation`` or more, the
+    day is left as it is.
     """
     lit = cos_incidence(relief, sun)
-    level = relief.cos_slope * np.float32(np.cos(np.radians(sun.zenith_deg)))
     known = np.isfinite(lit) & (reflectance[0] != NODATA)
     rows = _fit_rows(reflectance, clear & known, relief, lit, rules)
     fits = _fit_bands(reflectance, rows, lit, rules)
-    out = reflectance.copy()
     if fits[NIR].c is None:
-        return out, fits
+        return reflectance.copy(), fits
+    level = relief.cos_slope * np.float32(np.cos(np.radians(sun.zenith_deg)))
+    out = _levelled(reflectance, level, lit, known, fits)
+    fits = _checked(out, _strata(reflectance, rows), rows, lit, fits, rules)
+    if fits[NIR].c is None:
+        return reflectance.copy(), fits
+    out[:, known & (lit < rules.min_cos_i)] = NODATA
+    return out, fits
+
+
+def _levelled(
+    reflectance: NDArray[np.int16],
+    level: Floats,
+    lit: Floats,
+    known: NDArray[np.bool_],
+    fits: Sequence[BandFit],
+) -> NDArray[np.int16]:
+    """Return every band times (cos s cos z + C) / (cos i + C)."""
+    out = reflectance.copy()
     for band, fit in enumerate(fits):
         c = np.float32(fit.c)
         gain = np.where(known, (level + c) / np.maximum(lit + c, MIN_LIGHT), 1.0)
         np.copyto(out[band], _scaled(reflectance[band], gain))
-    out[:, known & (lit < rules.min_cos_i)] = NODATA
-    return out, fits
+    return out
 
 
 def _scaled(band: NDArray[np.int16], gain: Floats) -> NDArray[np.int16]:
@@ -223,39 +186,100 @@ def _fit_bands(
     if rows.size < rules.min_pixels:
         reason = f"{rows.size} vegetated pixels on slopes, {rules.min_pixels} needed"
         return tuple(BandFit(None, 0.0, int(rows.size), reason) for _ in BANDS)
-    flat = reflectance.reshape(len(BANDS), -1)[:, rows].astype(np.float64) / SCALE
-    cos_i = lit.reshape(-1)[rows].astype(np.float64)
-    red, nir = flat[BANDS.index("red")], flat[NIR]
-    ndvi = (nir - red) / np.maximum(nir + red, 1e-3)
-    stratum = np.clip(ndvi / STRATUM_NDVI, 0.0, STRATA - 1.0).astype(np.int64)
-    own = [_fit_band(values, cos_i, stratum, rules.min_r2) for values in flat]
-    return tuple(
-        replace(fit, c=own[NIR].c) if fit.reason and own[NIR].c is not None else fit
-        for fit in own
-    )
+    flat, cos_i = _values(reflectance, rows), lit.reshape(-1)[rows].astype(np.float64)
+    stratum = _strata(reflectance, rows)
+    own = [_fit_band(values, cos_i, stratum) for values in flat]
+    nir = own[NIR]
+    if nir.c is not None and nir.r2 < rules.min_r2:
+        said = (
+            f"light explains {nir.r2:.0%} of the variance, {rules.min_r2:.0%} needed"
+        )
+        nir = replace(nir, c=None, reason=said)
+    if nir.c is None:
+        return tuple(replace(fit, c=None, reason=nir.reason) for fit in own)
+    return tuple(replace(fit, c=nir.c) if fit.c is None else fit for fit in own)
 
 
 def _fit_band(
     values: NDArray[np.float64],
     cos_i: NDArray[np.float64],
     stratum: NDArray[np.int64],
-    min_r2: float,
 ) -> BandFit:
     light, rest = _demeaned(cos_i, stratum), _demeaned(values, stratum)
     spread, scatter = float(light @ light), float(rest @ rest)
     if spread <= 0.0 or scatter <= 0.0:
         return BandFit(None, 0.0, values.size, "light or reflectance is the same")
     slope = float(light @ rest) / spread
-    r2 = slope * slope * spread / scatter
+    seen = slope * float(np.sqrt(spread / scatter))
     offset = float(values.mean() - slope * cos_i.mean())
     reason = ""
     if slope <= 0.0:
         reason = "brighter in the shade"
-    elif r2 < min_r2:
-        reason = f"light explains {r2:.0%} of the variance, {min_r2:.0%} needed"
     elif offset < 0.0:
         reason = "more light lost than the beam holds"
-    return BandFit(None if reason else offset / slope, r2, values.size, reason)
+    return BandFit(None if reason else offset / slope, seen, values.size, reason)
+
+
+def _checked(
+    corrected: NDArray[np.int16],
+    stratum: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    lit: Floats,
+    fits: Sequence[BandFit],
+    rules: TerrainRules,
+) -> tuple[BandFit, ...]:
+    """Return the fits with what light is left; without C where that is too much."""
+    cos_i = lit.reshape(-1)[rows].astype(np.float64)
+    left = [
+        light_correlation(values, cos_i, stratum)
+        for values in _values(corrected, rows)
+    ]
+    told = tuple(replace(fit, after=r) for fit, r in zip(fits, left, strict=True))
+    worst = int(np.argmax(np.abs(left)))
+    if abs(left[worst]) < rules.max_correlation:
+        return told
+    reason = (
+        f"corrected, {BANDS[worst]} would still follow the light (corr "
+        f"{left[worst]:+.2f}, {told[worst].before:+.2f} as read; below "
+        f"{rules.max_correlation:g} needed)"
+    )
+    return tuple(replace(fit, c=None, reason=reason) for fit in told)
+
+
+def light_correlation(
+    values: NDArray[np.float64],
+    cos_i: NDArray[np.float64],
+    stratum: NDArray[np.int64],
+) -> float:
+    """Return corr(L, cos i) within classes; 0 where either does not vary.
+
+    Parameters
+    ----------
+    values, cos_i : float64 array of shape (n,)
+        Reflectance and cosine of the light's angle.
+    stratum : int64 array of shape (n,)
+        Class of each pixel, 0 to ``STRATA`` - 1; means of classes are taken out.
+    """
+    light, rest = _demeaned(cos_i, stratum), _demeaned(values, stratum)
+    norm = float(np.sqrt((light @ light) * (rest @ rest)))
+    return float(light @ rest) / norm if norm > 0.0 else 0.0
+
+
+def _values(
+    reflectance: NDArray[np.int16], rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return reflectance of the fit's pixels, shape (6, n)."""
+    return reflectance.reshape(len(BANDS), -1)[:, rows].astype(np.float64) / SCALE
+
+
+def _strata(
+    reflectance: NDArray[np.int16], rows: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the NDVI class of the fit's pixels, shape (n,)."""
+    flat = _values(reflectance, rows)
+    red, nir = flat[BANDS.index("red")], flat[NIR]
+    ndvi = (nir - red) / np.maximum(nir + red, 1e-3)
+    return np.clip(ndvi / STRATUM_NDVI, 0.0, STRATA - 1.0).astype(np.int64)
 
 
 def _demeaned(
@@ -281,6 +305,11 @@ def describe_fits(fits: Sequence[BandFit]) -> str:
         f"{band} {fit.c:.2f}" + (" (of nir)" if fit.reason else "")
         for band, fit in zip(BANDS, fits, strict=True)
     ]
+    before, after = (
+        max(abs(getattr(fit, when) or 0.0) for fit in fits)
+        for when in ("before", "after")
+    )
     return (
-        f"C {', '.join(own)}; R² {fits[NIR].r2:.2f} in nir, {fits[NIR].pixels} pixels"
+        f"C {', '.join(own)}; R² {fits[NIR].r2:.2f} in nir, {fits[NIR].pixels} pixels; "
+        f"|corr(L, cos i)| at most {before:.2f} as read, {after:.2f} now"
     )

@@ -31,14 +31,8 @@ from qhsink.imagery.corrections import (
     refuse_twice,
 )
 from qhsink.imagery.masking import Observations
-from qhsink.imagery.terrain import (
-    Relief,
-    Sun,
-    TerrainRules,
-    correct_terrain,
-    describe_fits,
-    relief_of,
-)
+from qhsink.imagery.relief import Relief, Sun, relief_of
+from qhsink.imagery.terrain import TerrainRules, correct_terrain, describe_fits
 from qhsink.sources.elevation import read_elevation
 from qhsink.sources.reading import WindowStack
 
