@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from qhsink.config import Settings, load_run_config, load_settings
+from qhsink.imagery.second_opinion import SecondOpinion
 from qhsink.registry import load_model
 from qhsink.registry.opinions import load_opinion
 from qhsink.steps.map_indicators import ECOSYSTEM
@@ -80,9 +81,12 @@ def shipped_models(settings: Settings) -> list[Work]:
             named.items(), key=lambda item: (item[0] != ECOSYSTEM, item[0])
         )
     ]
-    masks = sorted((settings.project / "models" / "masks").iterdir())
-    how = ("benchmarks.cloud_opinion",)
-    return works + [Work(OPINION, folder.name, how) for folder in masks]
+    masks = settings.project / "models" / "masks"
+    for folder in sorted(masks.iterdir()):
+        kind = load_opinion(masks, folder.name).kind
+        how = ("benchmarks.cloud_opinion", "--masks", kind)
+        works.append(Work(OPINION, folder.name, how))
+    return works
 
 
 def _command(models: Path, model_id: str) -> tuple[str, ...]:
@@ -122,7 +126,9 @@ def _key(work: Work, settings: Settings) -> Any:
     table = settings.project / "models" / TABLE
     return make_key(
         "retrained",
-        code=code_version("qhsink", "benchmarks.cloud_opinion"),
+        code=code_version(
+            "qhsink", "benchmarks.cloud_opinion", "benchmarks.cloud_places"
+        ),
         params={"command": list(work.command)},
         inputs={name: file_digest(config / f"{name}.toml") for name in CONFIGS}
         | {"transects": file_digest(table)},
@@ -168,16 +174,19 @@ def _remark(work: Work, made: str, settings: Settings, out: Path) -> str:
         return "ANOTHER DIGEST"
     one = load_opinion(settings.project / "models" / "masks", work.shipped)
     other = load_opinion(out / "masks", made)
-    same = all(
-        np.array_equal(getattr(one, name), getattr(other, name))
-        for name in one.__slots__
-        if name != "id"
-    )
+    pairs = zip(_weights(one), _weights(other), strict=True)
+    same = all(np.array_equal(here, there) for here, there in pairs)
     return (
         "same weights; its card names the code of the twin, which has changed"
         if same
         else "OTHER WEIGHTS"
     )
+
+
+def _weights(opinion: SecondOpinion) -> list[Any]:
+    """Return every number of both perceptrons."""
+    parts = [part for part in (opinion.alone, opinion.compared) if part is not None]
+    return [getattr(part, name) for part in parts for name in part.__slots__]
 
 
 def retrain_all(

@@ -1,8 +1,8 @@
 """How often SCS+C may be used, and what light it leaves, on many simulated windows.
 
 ``python -m benchmarks.terrain_light`` writes its table into docs/pixels.md;
-``benchmarks.corrections`` does too, with what the correction does to green cover. Places
-are drawn over the whole province, deserts and plains included. Clouds are left out.
+``benchmarks.corrections`` measures what it does to green cover. Places are drawn
+over the whole province, deserts and plains included. Clouds are left out.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def places() -> list[tuple[float, float]]:
     rng = np.random.default_rng(PLACES_SEED)
     left, low, right, high = PROVINCE_M
     xs, ys = rng.uniform(left, right, WINDOWS), rng.uniform(low, high, WINDOWS)
-    return [(float(x), float(y)) for x, y in zip(xs.round(-3), ys.round(-3), strict=True)]
+    pairs = zip(xs.round(-3), ys.round(-3), strict=True)
+    return [(float(x), float(y)) for x, y in pairs]
 
 
 def measure() -> dict[str, Days]:
@@ -92,9 +93,7 @@ def _add(days: Days, ground: Ground, number: int, config: CorrectionConfig) -> N
     days.plain.append(max(_correlation(band[where], cos_i) for band in done))
     even = ground.spec.sensor.instrument()._replace(terrain=0.0)
     level = shoot(ground, (number,), instrument=even)[0].reflectance[0]
-    days.error.append(
-        (_distance(lit, level, where), _distance(done, level, where))
-    )
+    days.error.append((_distance(lit, level, where), _distance(done, level, where)))
 
 
 def kind_of(fits: tuple[BandFit, ...]) -> str:

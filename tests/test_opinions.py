@@ -9,15 +9,13 @@ import pytest
 
 from qhsink.config import load_run_config
 from qhsink.domain.errors import ConfigError, ModelError
-from qhsink.imagery.second_opinion import FEATURES
+from qhsink.imagery.second_opinion import ALONE, COMPARED
 from qhsink.registry.opinions import load_opinion, save_opinion
 from qhsink.steps.compositing import composite_key
 
 
-@pytest.fixture
-def saved(tmp_path):
+def weights(width):
     rng = np.random.default_rng(0)
-    width = len(FEATURES)
     arrays = {
         "center": np.zeros(width),
         "scale": np.ones(width),
@@ -26,23 +24,43 @@ def saved(tmp_path):
         "output": rng.normal(size=3),
         "limits": [0.25, 0.75, 0.5],
     }
-    arrays = {name: np.asarray(v, np.float32) for name, v in arrays.items()}
-    name = save_opinion(tmp_path, arrays, science={"provenance": "simulated"})
-    return tmp_path, name, arrays
+    return {name: np.asarray(v, np.float32) for name, v in arrays.items()}
+
+
+SIMULATED = {"provenance": "simulated"}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    parts = {"alone": weights(len(ALONE)), "compared": weights(len(COMPARED))}
+    name = save_opinion(tmp_path, "qa_pixel", parts, science=SIMULATED)
+    return tmp_path, name, parts
 
 
 def test_what_was_saved_is_loaded(saved):
-    folder, name, arrays = saved
+    folder, name, parts = saved
     found = load_opinion(folder, name)
-    assert found.id == name
-    np.testing.assert_array_equal(found.hidden, arrays["hidden"])
-    assert (found.output_bias, found.reject, found.rescue) == (0.25, 0.75, 0.5)
+    assert (found.id, found.kind) == (name, "qa_pixel")
+    for part in ("alone", "compared"):
+        read = getattr(found, part)
+        np.testing.assert_array_equal(read.hidden, parts[part]["hidden"])
+        assert (read.output_bias, read.reject, read.rescue) == (0.25, 0.75, 0.5)
+
+
+def test_one_that_compares_nothing_is_another(saved):
+    folder, name, parts = saved
+    plain = {"alone": parts["alone"]}
+    other = save_opinion(folder, "qa_pixel", plain, science=SIMULATED)
+    assert other != name
+    assert load_opinion(folder, other).compared is None
 
 
 def test_the_same_again_is_the_same_folder(saved):
-    folder, name, arrays = saved
-    assert save_opinion(folder, arrays, science={"provenance": "simulated"}) == name
-    assert save_opinion(folder, arrays, science={"provenance": "else"}) != name
+    folder, name, parts = saved
+    assert save_opinion(folder, "qa_pixel", parts, science=SIMULATED) == name
+    assert save_opinion(folder, "scl", parts, science=SIMULATED) != name
+    other = {"provenance": "else"}
+    assert save_opinion(folder, "qa_pixel", parts, science=other) != name
 
 
 @pytest.mark.parametrize(
@@ -53,8 +71,16 @@ def test_the_same_again_is_the_same_folder(saved):
         lambda f: (f / "card.json").write_text("{}"),
         lambda f: _edit(f, lambda card: card["science"].update(provenance="observed")),
         lambda f: _edit(f, lambda card: card.update(format=9)),
+        lambda f: _edit(f, lambda card: card["science"].update(masks="fmask")),
     ],
-    ids=["bytes", "a pickle", "no card", "another claim", "another format"],
+    ids=[
+        "bytes",
+        "a pickle",
+        "no card",
+        "another claim",
+        "another format",
+        "unknown masks",
+    ],
 )
 def test_a_damaged_folder_is_refused_by_name(saved, damage):
     folder, name, _ = saved
@@ -79,8 +105,12 @@ def test_an_unknown_one_is_refused_with_those_that_are_there(saved, name):
 def test_the_shipped_ones_load(project_folder):
     folder = project_folder / "models" / "masks"
     names = [path.name for path in folder.iterdir()]
-    assert names
-    assert [load_opinion(folder, name).id for name in names] == names
+    found = [load_opinion(folder, name) for name in names]
+    assert [opinion.id for opinion in found] == names
+    assert {(o.kind, o.compared is not None) for o in found} == {
+        ("scl", True),
+        ("qa_pixel", True),
+    }
 
 
 def test_the_option_is_part_of_the_composites_key_and_must_be_an_id(

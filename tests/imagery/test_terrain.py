@@ -202,7 +202,7 @@ def test_a_band_without_a_line_takes_the_near_infrareds_c_and_the_check_decides(
 
 
 def test_woods_that_prefer_shade_are_no_light():
-    """Two kinds of ground, the dark one in the shade: within classes nothing is left."""
+    """Two kinds of ground, the dark one in the shade: within classes none is left."""
     stratum = np.repeat([6, 14], 500)
     cos_i = np.concatenate([np.linspace(0.5, 0.9, 500), np.linspace(0.2, 0.6, 500)])
     wiggle = np.tile([-0.01, 0.01], 500)

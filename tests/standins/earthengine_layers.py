@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyproj
 import rasterio
 
 from tests.standins.earthengine_images import (
@@ -28,8 +29,10 @@ from tests.standins.earthengine_images import (
 GLO30 = "COPERNICUS/DEM/GLO30"
 S1 = "COPERNICUS/S1_GRD_FLOAT"
 WORLDCOVER = "ESA/WorldCover/v200"
-ANGLE = 38.0
-"""Incidence everywhere [deg]."""
+NEAR, FAR = 36.0, 40.0
+"""Incidence at the left and at the right edge of every radar image [deg]."""
+LOOKS_FROM = {"ASCENDING": 257.0, "DESCENDING": 103.0}
+"""Azimuth of the radar from the ground [deg]: the track's, near 36 N, less 90."""
 FINE = 8
 """Samples along the edge of a pixel that is averaged."""
 
@@ -93,21 +96,87 @@ def merged(rasters):
 class LayerAsset(Asset):
     """An image whose bands are interpolated."""
 
+    ground: list[Raster] = field(default_factory=list)
+    """Heights that light the slopes of a radar image."""
+
     def raster(self, name):
         """A band as the service stores it; sigma nought for radar."""
         file = self.bands["VV" if name == "angle" else name]
         with rasterio.open(file) as source:
             values = source.read(1, masked=True).astype(float).filled(np.nan)
             there, crs = source.transform, source.crs.to_wkt()
+        if name not in ("VV", "VH", "angle"):
+            return Raster(values, there, crs)
+        angle = np.broadcast_to(np.linspace(NEAR, FAR, values.shape[1]), values.shape)
         if name == "angle":
-            values = np.where(np.isfinite(values), ANGLE, np.nan)
-        elif name in ("VV", "VH"):
-            values = values * np.cos(np.radians(ANGLE))
+            values = np.where(np.isfinite(values), angle, np.nan)
+        else:
+            values = values * np.cos(np.radians(angle))
+            if self.ground:
+                grid = Grid(
+                    values.shape[1],
+                    values.shape[0],
+                    affine_table(there),
+                    pyproj.CRS(crs),
+                )
+                values = values / self.flattening(grid, np.radians(angle))
         return Raster(values, there, crs)
 
+    def flattening(self, grid, incidence):
+        """Gamma nought of a slope's own plane over that of level ground, by vectors.
 
-def twin_layers(catalogue, world=None):
-    """Return the heights and the radar of a twin's archive as Earth Engine's."""
+        Ulander (1996): a resolution cell's area goes with 1 / cos(psi), psi between the
+        ground's normal and the normal of the image plane; gamma takes the cosine of the
+        local incidence. The normal comes from heights along east and north.
+        """
+        ground = merged(self.ground)
+        east, north = gradients(ground)
+        places = [
+            Raster(part, ground.there, ground.crs).at(grid, "bilinear").values
+            for part in (east, north)
+        ]
+        towards = np.radians(LOOKS_FROM[self.properties["orbitProperties_pass"]])
+        away = -(places[0] * np.sin(towards) + places[1] * np.cos(towards))
+        # In the vertical plane of the look: x away from the radar, z up.
+        normal = np.stack([-away, np.ones_like(away)])
+        back = np.stack([-np.sin(incidence), np.cos(incidence)])
+        plane = np.stack([np.cos(incidence), np.sin(incidence)])
+        local = (normal * back).sum(0) / (normal * plane).sum(0)
+        level = np.cos(incidence) / np.sin(incidence)
+        return level / local
+
+
+def affine_table(there):
+    """An affine as a request states it."""
+    return {
+        "scaleX": there.a,
+        "shearX": there.b,
+        "translateX": there.c,
+        "shearY": there.d,
+        "scaleY": there.e,
+        "translateY": there.f,
+    }
+
+
+def gradients(ground):
+    """Rise per metre to the east and to the north, of heights in degrees."""
+    rows, _ = ground.values.shape
+    assert pyproj.CRS(ground.crs).is_geographic
+    latitude = np.radians(ground.there.f + ground.there.e * (np.arange(rows) + 0.5))
+    metre = 111_320.0
+    east = np.gradient(ground.values, axis=1) / (
+        ground.there.a * metre * np.cos(latitude)[:, None]
+    )
+    north = np.gradient(ground.values, axis=0) / (ground.there.e * metre)
+    return east, north
+
+
+def twin_layers(catalogue, world=None, *, relief=True):
+    """Return the heights and the radar of a twin's archive as Earth Engine's.
+
+    The twin's radar is flattened. With ``relief`` the slopes are lit again, as those
+    of Earth Engine are.
+    """
     world = world or World()
     root = Path(catalogue).parent
     kinds = {
@@ -135,6 +204,11 @@ def twin_layers(catalogue, world=None):
                 {b: path.parent / item["assets"][k]["href"] for b, k in names.items()},
             )
             world.assets[asset.asset_id] = asset
+    heights = [a for a in world.assets.values() if a.asset_id.startswith(GLO30)]
+    ground = [asset.raster("DEM") for asset in heights]
+    for asset in world.assets.values():
+        if asset.asset_id.startswith(S1):
+            asset.ground = ground if relief else []
     return world
 
 
@@ -160,6 +234,8 @@ class LayerEvaluator(Evaluator):
         call = node.get("functionInvocationValue", {})
         if call.get("functionName") == "Image.reduceResolution":
             return self.averaged(call["arguments"], scope)
+        if call.get("functionName") == "Image.reproject":
+            return self.reprojected(call["arguments"], scope)
         return super().node(node, scope)
 
     def averaged(self, given, scope):
@@ -177,6 +253,43 @@ class LayerEvaluator(Evaluator):
         return Picture(
             {n: how(picture.layer(n), height, width) for n in picture.bands}, None
         )
+
+    def reprojected(self, given, scope):
+        """The expression on the lattice named, which then may be resampled."""
+        own = self.node(given["crs"], scope)
+        east, north = self.grid.centres(own.crs)
+        col, row = ~own.there * (east, north)
+        left, top = int(np.floor(col.min())) - 3, int(np.floor(row.min())) - 3
+        width, height = int(col.max()) + 4 - left, int(row.max()) + 4 - top
+        there = own.there * own.there.translation(left, top)
+        native = Grid(width, height, affine_table(there), pyproj.CRS(own.crs))
+        values = self.values | {"on its own lattice": given["image"]}
+        expression = {"values": values, "result": "on its own lattice"}
+        picture = LayerEvaluator(self.world, expression, native).result
+        layers = {n: picture.layer(n) for n in picture.bands}
+        rasters = {
+            n: Raster(np.where(a.valid, a.values, np.nan), there, own.crs)
+            for n, a in layers.items()
+        }
+        return Surface.over(rasters, self.grid)
+
+    def terrain_slope(self, input):
+        return self.terrain(input, "slope")
+
+    def terrain_aspect(self, input):
+        return self.terrain(input, "aspect")
+
+    def terrain(self, heights, name):
+        """Steepness, or the azimuth downhill, masked on level ground [deg]."""
+        (raster,) = heights.rasters.values()
+        east, north = gradients(raster)
+        steep = np.hypot(east, north)
+        found = np.degrees(np.arctan(steep))
+        if name == "aspect":
+            downhill = np.degrees(np.arctan2(-east, -north)) % 360.0
+            found = np.where(steep > 0, downhill, np.nan)
+        there = Raster(found, raster.there, raster.crs)
+        return Surface.over({name: there}, self.grid)
 
     def image_load(self, id, version=-1):
         asset = self.world.assets.get(id)
@@ -220,8 +333,13 @@ class LayerEvaluator(Evaluator):
         return Picture(dict.fromkeys(image1.bands, layer), None)
 
     def image_cos(self, value):
-        (layer,) = value.layers()
-        return value.with_layers([replace(layer, values=np.cos(layer.values))])
+        return _of_each(value, np.cos)
+
+    def image_tan(self, value):
+        return _of_each(value, np.tan)
+
+    def image_atan(self, value):
+        return _of_each(value, np.arctan)
 
     def image_touint8(self, value):
         (layer,) = value.layers()
@@ -232,6 +350,11 @@ class LayerEvaluator(Evaluator):
 
     def reducer_mode(self):
         return "mode"
+
+
+def _of_each(picture, compute):
+    (layer,) = picture.layers()
+    return picture.with_layers([replace(layer, values=compute(layer.values))])
 
 
 def _blocks(values, height, width):

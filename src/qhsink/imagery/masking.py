@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from qhsink.domain.errors import ModelError
 from qhsink.domain.scene import BANDS, MaskKind
 from qhsink.imagery.kernels import GROW, SNOW, USABLE, WATER, classify
 from qhsink.imagery.second_opinion import SecondOpinion, review
@@ -109,8 +110,12 @@ def classify_observations(
     rules : MaskRules
         The rules.
     opinion : SecondOpinion, optional
-        Reviews Sentinel-2's classes before edges are grown; QA_PIXEL is kept as
-        shipped, on which no opinion was trained.
+        Reviews the product's classes before edges are grown, all dates together.
+
+    Raises
+    ------
+    ModelError
+        When the opinion was trained on masks of another kind.
 
     Notes
     -----
@@ -135,16 +140,23 @@ def classify_observations(
             rules.snow_nir * SCALE,
             bits[t].reshape(-1),
         )
-        if opinion is not None and kind == "scl":
-            review(
-                opinion,
-                np.ascontiguousarray(reflectance[t]).reshape(len(BANDS), -1),
-                np.ascontiguousarray(mask[t]).reshape(-1),
-                bits[t].reshape(-1),
-            )
+    if opinion is not None:
+        _check_kind(opinion, kind)
+        stack = np.ascontiguousarray(reflectance)
+        review(opinion, stack, mask, bits, limits)
     grown = grow((bits & GROW) != 0, rules.dilation_px)
     clear = ((bits & USABLE) != 0) & ~grown
     return Observations(clear, (bits & WATER) != 0, (bits & SNOW) != 0)
+
+
+def _check_kind(opinion: SecondOpinion, kind: MaskKind) -> None:
+    if opinion.kind != kind:
+        raise ModelError(
+            f"second opinion {opinion.id} on masks of kind {kind}",
+            expected=f"{opinion.kind}, on which it was trained",
+            remedy="Name one for this product as second_opinion in [masks], or none: "
+            '"".',
+        )
 
 
 def quality_rank(mask: NDArray[np.uint16], kind: MaskKind) -> NDArray[np.uint8]:

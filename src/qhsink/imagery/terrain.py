@@ -191,9 +191,7 @@ def _fit_bands(
     own = [_fit_band(values, cos_i, stratum) for values in flat]
     nir = own[NIR]
     if nir.c is not None and nir.r2 < rules.min_r2:
-        said = (
-            f"light explains {nir.r2:.0%} of the variance, {rules.min_r2:.0%} needed"
-        )
+        said = f"light explains {nir.r2:.0%} of the variance, {rules.min_r2:.0%} needed"
         nir = replace(nir, c=None, reason=said)
     if nir.c is None:
         return tuple(replace(fit, c=None, reason=nir.reason) for fit in own)
@@ -231,8 +229,7 @@ def _checked(
     """Return the fits with what light is left; without C where that is too much."""
     cos_i = lit.reshape(-1)[rows].astype(np.float64)
     left = [
-        light_correlation(values, cos_i, stratum)
-        for values in _values(corrected, rows)
+        light_correlation(values, cos_i, stratum) for values in _values(corrected, rows)
     ]
     told = tuple(replace(fit, after=r) for fit, r in zip(fits, left, strict=True))
     worst = int(np.argmax(np.abs(left)))
@@ -279,7 +276,8 @@ def _strata(
     flat = _values(reflectance, rows)
     red, nir = flat[BANDS.index("red")], flat[NIR]
     ndvi = (nir - red) / np.maximum(nir + red, 1e-3)
-    return np.clip(ndvi / STRATUM_NDVI, 0.0, STRATA - 1.0).astype(np.int64)
+    number = np.clip(ndvi / STRATUM_NDVI, 0.0, STRATA - 1.0)
+    return np.asarray(number, np.int64)
 
 
 def _demeaned(

@@ -13,24 +13,33 @@ import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qhsink.domain.errors import ModelError
-from qhsink.imagery.second_opinion import FEATURES, SecondOpinion
+from qhsink.domain.scene import MaskKind
+from qhsink.imagery.perceptron import Perceptron
+from qhsink.imagery.second_opinion import ALONE, COMPARED, SecondOpinion
 from qhsink.registry.files import damaged, digest_of, pack, read_arrays, read_bounded
 
 OPINION_ID = re.compile(r"cloud-[0-9a-f]{8}")
 WEIGHTS, CARD = "weights.npz", "card.json"
-FORMAT = 1
+PART = ("center", "scale", "hidden", "hidden_bias", "output", "limits")
+"""Arrays of a perceptron; ``limits`` are output bias, reject, rescue."""
+COMPARED_ARRAYS = "compared_"
+"""Prefix of the arrays of the perceptron that compares dates."""
+FORMAT = 2
 """Version of the folder's layout."""
+
+Arrays = Mapping[str, NDArray[np.float32]]
 
 
 def save_opinion(
     folder: Path,
-    arrays: Mapping[str, NDArray[np.float32]],
+    kind: MaskKind,
+    parts: Mapping[str, Arrays],
     *,
     science: Mapping[str, Any],
 ) -> str:
@@ -40,9 +49,11 @@ def save_opinion(
     ----------
     folder : Path
         ``models/masks/``.
-    arrays : mapping
-        ``center``, ``scale``, ``hidden``, ``hidden_bias``, ``output`` and ``limits``:
-        output bias, reject, rescue.
+    kind : {"scl", "qa_pixel"}
+        Masks that it was trained on.
+    parts : mapping
+        ``alone`` and, where dates are compared, ``compared``: ``center``, ``scale``,
+        ``hidden``, ``hidden_bias``, ``output`` and ``limits``.
     science : mapping
         What it learnt from and how it did, JSON-able; part of the digest.
 
@@ -51,7 +62,12 @@ def save_opinion(
     ModelError
         When a damaged one stands in its place.
     """
-    full = {**science, "features": list(FEATURES)}
+    arrays = dict(parts["alone"])
+    features = {"features": list(ALONE)}
+    if "compared" in parts:
+        arrays |= {COMPARED_ARRAYS + k: v for k, v in parts["compared"].items()}
+        features["compared"] = list(COMPARED)
+    full = {**science, "masks": kind, **features}
     digest = digest_of(arrays, {}, full)
     name = f"cloud-{digest[:8]}"
     if (folder / name).exists():
@@ -91,21 +107,32 @@ def load_opinion(folder: Path, name: str) -> SecondOpinion:
     arrays = read_arrays(folder / name, WEIGHTS)
     try:
         card = json.loads(read_bounded(folder / name / CARD).decode())
-        digest = digest_of(arrays, {}, card["science"])
+        science = card["science"]
+        digest = digest_of(arrays, {}, science)
         same = card["digest"] == digest and digest.startswith(name.partition("-")[2])
-        known = card["format"] == FORMAT and card["science"]["features"] == [*FEATURES]
-        bias, reject, rescue = arrays["limits"].tolist()
-        parts = {k: arrays[k] for k in ("center", "scale", "hidden", "hidden_bias")}
-        output = arrays["output"]
+        known = card["format"] == FORMAT and science["features"] == [*ALONE]
+        compared = "compared" in science
+        known &= science.get("compared", [*COMPARED]) == [*COMPARED]
+        kind = _kind(science)
+        alone = _part(arrays, "")
+        other = _part(arrays, COMPARED_ARRAYS) if compared else None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise damaged(name, f"{error!r}") from error
     if not (same and known):
         raise damaged(name, "digest, format or features differ")
-    return SecondOpinion(
-        id=name,
-        **parts,
-        output=output,
-        output_bias=bias,
-        reject=reject,
-        rescue=rescue,
-    )
+    return SecondOpinion(id=name, alone=alone, kind=kind, compared=other)
+
+
+def _kind(science: Mapping[str, Any]) -> MaskKind:
+    """Return the masks that a card speaks of."""
+    said = science["masks"]
+    if said not in ("scl", "qa_pixel"):
+        message = f"masks {said!r}"
+        raise ValueError(message)
+    return cast("MaskKind", said)
+
+
+def _part(arrays: Arrays, prefix: str) -> Perceptron:
+    found = {name: arrays[prefix + name] for name in PART}
+    bias, reject, rescue = found.pop("limits").tolist()
+    return Perceptron(**found, output_bias=bias, reject=reject, rescue=rescue)

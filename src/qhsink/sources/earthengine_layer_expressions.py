@@ -1,8 +1,10 @@
-"""What Earth Engine is asked of heights, radar and land cover: built, never sent."""
+"""What Earth Engine is asked of heights and land cover: built, never sent.
+
+Radar is ``earthengine_radar_expressions``.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import ee
@@ -36,44 +38,10 @@ def heights(image_ids: Sequence[str], *, coarser: bool) -> ee.Image:
     taken at one degree: the projection of a tile is given back to it. Interpolating
     the mosaic, not each tile, leaves no seam.
     """
-    tiles = [ee.Image.load(image_id).select(["DEM"]) for image_id in image_ids]
-    mosaic = ee.ImageCollection(tiles).mosaic()
-    placed = mosaic.setDefaultProjection(tiles[0].projection())
-    found = _averaged(placed, "mean") if coarser else placed.resample("bilinear")
+    placed = surface(image_ids)
+    found = averaged(placed, "mean") if coarser else placed.resample("bilinear")
     filled: ee.Image = found.unmask(MISSING_HEIGHT, False).toFloat()
     return filled.rename(["elevation"])
-
-
-def gamma_nought(image_id: str, band: str, *, coarser: bool) -> ee.Image:
-    """Return gamma nought of one Sentinel-1 acquisition, in linear power.
-
-    Parameters
-    ----------
-    image_id : str
-        Asset id in ``COPERNICUS/S1_GRD_FLOAT``, whose numbers are sigma nought.
-    band : {"vv", "vh"}
-        Polarisation.
-    coarser : bool
-        As in ``heights``.
-
-    Returns
-    -------
-    ee.Image
-        One band of that name, float32, 0 where there is none.
-
-    Notes
-    -----
-    Sigma nought over the cosine of the incidence angle on the ellipsoid (band
-    ``angle``). On level ground that is the terrain-flattened gamma nought of
-    ``sentinel-1-rtc``; on slopes it is not: no relief enters it.
-    """
-    image = ee.Image.load(image_id)
-    image = image if coarser else image.resample("bilinear")
-    cosine = image.select(["angle"]).multiply(math.pi / 180.0).cos()
-    gamma = image.select([band.upper()]).divide(cosine)
-    found = _averaged(gamma, "mean") if coarser else gamma
-    filled: ee.Image = found.unmask(0.0, False).toFloat()
-    return filled.rename([band])
 
 
 def land_cover(image_id: str, *, coarser: bool) -> ee.Image:
@@ -82,12 +50,21 @@ def land_cover(image_id: str, *, coarser: bool) -> ee.Image:
     The nearest class, or the most frequent one where the lattice is coarser.
     """
     classes = ee.Image.load(image_id).select(["Map"])
-    found = _averaged(classes, "mode") if coarser else classes
+    found = averaged(classes, "mode") if coarser else classes
     filled: ee.Image = found.unmask(0, False).toUint8()
     return filled.rename(["landcover"])
 
 
-def _averaged(image: ee.Image, how: str) -> ee.Image:
+def surface(image_ids: Sequence[str]) -> ee.Image:
+    """Return tiles of heights side by side as one image in the projection of a tile."""
+    tiles = [ee.Image.load(image_id).select(["DEM"]) for image_id in image_ids]
+    mosaic = ee.ImageCollection(tiles).mosaic()
+    found: ee.Image = mosaic.setDefaultProjection(tiles[0].projection())
+    return found
+
+
+def averaged(image: ee.Image, how: str) -> ee.Image:
+    """Return an image whose pixels are means, or most frequent, on coarser grids."""
     reducer = ee.Reducer.mean() if how == "mean" else ee.Reducer.mode()
     found: ee.Image = image.reduceResolution(reducer, True, MOST_PIXELS)
     return found

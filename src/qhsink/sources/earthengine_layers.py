@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,11 +25,11 @@ from qhsink.domain.scene import BandFile
 from qhsink.sources.earthengine_connection import choose_source, current_session
 from qhsink.sources.earthengine_layer_expressions import (
     MISSING_HEIGHT,
-    gamma_nought,
     heights,
     land_cover,
 )
 from qhsink.sources.earthengine_products import SCHEME
+from qhsink.sources.earthengine_radar_expressions import gamma_nought, toward_sensor
 from qhsink.sources.earthengine_session import Session
 from qhsink.sources.items import BBox, middle, solar_day, touches
 from qhsink.sources.layer_items import LayerItem
@@ -39,6 +39,9 @@ Floats = NDArray[np.float32]
 
 AHEAD = 4
 """Images of one window asked for at once."""
+
+AROUND_DEG = 0.02
+"""Heights are pinned this far around radar: a slope needs its neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ def pin_layer_images(
         for entry in session.images(product.collection, start=start, end=end, bbox=bbox)
         if _fits(entry, product)
     ]
-    return tuple(
+    items = [
         item
         for item in sorted(found, key=lambda item: (item.acquired, item.item_id))
         if item.item_id not in source.exclude
@@ -128,7 +131,44 @@ def pin_layer_images(
             period is None
             or period.contains(solar_day(item.acquired, middle(item.bbox)))
         )
+    ]
+    if layer == "backscatter" and items:
+        items = _with_heights(items, source, bbox)
+    return tuple(items)
+
+
+def _with_heights(
+    items: Sequence[LayerItem], source: SourceConfig, bbox: BBox
+) -> list[LayerItem]:
+    """Return radar images with the tiles of heights that flatten them, pinned too."""
+    west, south, east, north = bbox
+    wide = (
+        west - AROUND_DEG,
+        south - AROUND_DEG,
+        east + AROUND_DEG,
+        north + AROUND_DEG,
     )
+    tiles = pin_layer_images(source, "elevation", bbox=wide, period=None)
+    if not tiles:
+        raise SourceError(
+            f"no heights of {LAYER_PRODUCTS['elevation'][0].collection} below radar at "
+            f"{', '.join(f'{edge:.2f}' for edge in bbox)}",
+            expected="tiles of heights: radar is flattened with them",
+            remedy="Take radar of a source that holds sentinel-1-rtc.",
+        )
+    return [
+        replace(
+            item,
+            files=item.files
+            + tuple(
+                file
+                for tile in tiles
+                if touches(tile.bbox, item.bbox)
+                for file in tile.files
+            ),
+        )
+        for item in items
+    ]
 
 
 def _instants(period: Period | None) -> tuple[str | None, str | None]:
@@ -212,13 +252,13 @@ def _pixels(
 ) -> Floats:
     for item in items:
         _check_unchanged(session, item)
-    layer, ids = items[0].layer, [_image_id(item) for item in items]
+    layer = items[0].layer
     (product,) = (
         p for p in LAYER_PRODUCTS[layer] if p.collection == items[0].collection
     )
     edge = abs(float(geobox.resolution.x))
     expression, fill, itemsize = _asked(
-        layer, ids, band, coarser=edge >= AVERAGED_FROM * product.pixel_m
+        items, band, coarser=edge >= AVERAGED_FROM * product.pixel_m
     )
     what = f"item {', '.join(item.item_id for item in items)}: {band}"
     seen = session.pixels(
@@ -228,27 +268,36 @@ def _pixels(
 
 
 def _asked(
-    layer: str, ids: Sequence[str], band: str, *, coarser: bool
+    items: Sequence[LayerItem], band: str, *, coarser: bool
 ) -> tuple[ee.Image, float, int]:
     """Return the expression, what it holds where nothing is, and bytes of a number."""
-    if layer == "elevation":
+    first = items[0]
+    if first.layer == "elevation":
+        ids = [_image_id(item.files[0]) for item in items]
         return heights(ids, coarser=coarser), MISSING_HEIGHT, 4
-    if layer == "backscatter":
-        return gamma_nought(ids[0], band, coarser=coarser), 0.0, 4
-    return land_cover(ids[0], coarser=coarser), 0.0, 1
+    image_id = _image_id(first.files[0])
+    if first.layer == "landcover":
+        return land_cover(image_id, coarser=coarser), 0.0, 1
+    below = [_image_id(file) for file in first.files if file.band == "elevation"]
+    towards = toward_sensor(first.orbit, (first.bbox[1] + first.bbox[3]) / 2.0)
+    asked = gamma_nought(image_id, band, below, towards=towards, coarser=coarser)
+    return asked, 0.0, 4
 
 
-def _image_id(item: LayerItem) -> str:
-    return f"{item.collection}/{item.item_id}"
+def _image_id(file: BandFile) -> str:
+    return file.href.removeprefix(SCHEME).partition("@")[0]
 
 
 def _check_unchanged(session: Session, item: LayerItem) -> None:
-    pinned = item.files[0].href.partition("@")[2].rpartition("#")[0]
-    now = session.updated(_image_id(item))
-    if now != pinned:
-        raise SourceError(
-            f"item {item.item_id}: changed at {now} on {session.host}, pinned as of "
-            f"{pinned}",
-            expected="the image that was pinned",
-            remedy="Plan the run again: it will pin the image as it is now.",
-        )
+    for file in item.files:
+        pinned = file.href.partition("@")[2].rpartition("#")[0]
+        now = session.updated(_image_id(file))
+        if now != pinned:
+            _, _, index = _image_id(file).rpartition("/")
+            which = "" if index == item.item_id else f"{index} "
+            raise SourceError(
+                f"item {item.item_id}: {which}changed at {now} on {session.host}, "
+                f"pinned as of {pinned}",
+                expected="the image that was pinned",
+                remedy="Plan the run again: it will pin the image as it is now.",
+            )

@@ -125,8 +125,9 @@ def read_backscatter(
     -----
     Resampling and the mean over dates are done in linear power. Frames of one
     overpass are mosaicked before the mean, so that an overlap counts once. Items of
-    Earth Engine are gamma nought without terrain flattening: on slopes other numbers
-    than those of ``sentinel-1-rtc``, and no model should see both.
+    Earth Engine are flattened by the slope of each pixel, ``sentinel-1-rtc`` by the
+    areas of all facets that fall into it (docs/earthengine.md): near each other, not
+    the same.
     """
     chosen = sorted(
         (item for item in items if item.orbit == orbit),
