@@ -82,7 +82,10 @@ def test_another_digest_is_told_and_so_is_the_time(settings, tmp_path, trained):
 def test_the_same_weights_of_a_mask_under_another_code_of_the_twin_are_the_same(
     settings, tmp_path, trained
 ):
-    (opinion,) = [o for o in call(settings, tmp_path) if o.work.name == retrain.OPINION]
+    opinion, other = (
+        o for o in call(settings, tmp_path) if o.work.name == retrain.OPINION
+    )
+    assert {opinion.work.command[-1], other.work.command[-1]} == {"scl", "qa_pixel"}
     work = dataclasses.replace(opinion.work, shipped=opinion.made)
     assert (
         retrain._remark(work, opinion.made, settings, tmp_path / "models")
@@ -91,7 +94,16 @@ def test_the_same_weights_of_a_mask_under_another_code_of_the_twin_are_the_same(
     arrays = read_arrays(
         settings.project / "models" / "masks" / opinion.made, "weights.npz"
     )
-    made = save_opinion(tmp_path / "models" / "masks", arrays, science={"twin": "new"})
+    parts = {
+        "alone": {k: v for k, v in arrays.items() if not k.startswith("compared_")},
+        "compared": {
+            k.removeprefix("compared_"): v
+            for k, v in arrays.items()
+            if k.startswith("compared_")
+        },
+    }
+    folder, kind = tmp_path / "models" / "masks", opinion.work.command[-1]
+    made = save_opinion(folder, kind, parts, science={"twin": "new"})
     assert made != opinion.made
     assert retrain._remark(work, made, settings, tmp_path / "models").startswith(
         "same weights"
