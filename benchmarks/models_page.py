@@ -19,6 +19,7 @@ from qhsink.config import Settings, load_model_targets, load_run_config, load_se
 from qhsink.config.train_twin import load_twin_training
 from qhsink.domain.model_target import ModelTarget
 from qhsink.mapping.card import interval_rule
+from qhsink.mapping.card.promises import is_covered
 from qhsink.mapping.ecosystem import choose_class, class_probabilities
 from qhsink.mapping.ensemble import predict_members
 from qhsink.mapping.features import feature_matrix
@@ -50,6 +51,8 @@ class Judged:
     """Share of them inside the 90 % interval of a single pixel."""
     deciles: tuple[DecileBias, ...]
     """By tenth of the true value."""
+    mapped: tuple[DecileBias, ...]
+    """By tenth of the mapped value."""
     area_outside: float
     """Share of the pixels mapped outside the area of applicability, 0..1."""
     stock_outside: float
@@ -92,6 +95,7 @@ def judge(
         scores=score(truth[spoken], mean),
         coverage=float(held.mean()),
         deciles=bias_by_decile(truth[spoken], mean, held, by=truth[spoken]),
+        mapped=bias_by_decile(truth[spoken], mean, held, by=mean),
         area_outside=float(outside.mean()),
         stock_outside=float(found[outside].sum() / found.sum()),
         total_ratio=float(found.mean() * share / true),
@@ -181,6 +185,11 @@ EXPLAINED = (
     "The last column is what a total of the map suffers from both errors together: of "
     "value and of ecosystem."
 )
+HELD = (
+    "Pixel by pixel, as the band of half widths on a map says it. **Bold** is less "
+    "than 85 or more than 95 %: there the card's promise, made on folds of the worlds "
+    "that were learnt from, does not hold on these."
+)
 COLUMNS = (
     *("target", "model", "unit", "pixels", "R²", "RMSE", "bias", "slope"),
     *("90 % interval holds", "outside: area", "outside: total"),
@@ -208,6 +217,14 @@ def render(judged: list[Judged], classes: list[str]) -> str:
         "|---" * 11 + "|",
         *(_decile_line(one) for one in judged),
         "",
+        "### Share held by the 90 % interval, by tenth of the mapped value",
+        "",
+        HELD,
+        "",
+        "| target | " + " | ".join(str(k) for k in range(1, 11)) + " |",
+        "|---" * 11 + "|",
+        *(_held_line(one) for one in judged),
+        "",
         *classes,
         END,
     ]
@@ -234,6 +251,16 @@ def _decile_line(one: Judged) -> str:
     digits = 3 if one.target.unit == "1" else 1
     cells = [f"{decile.bias:+.{digits}f}" for decile in one.deciles]
     return f"| {one.target.id} [{one.target.unit}] | " + " | ".join(cells) + " |"
+
+
+def _held_line(one: Judged) -> str:
+    cells = [
+        f"{decile.coverage:.0%}"
+        if is_covered(decile.coverage)
+        else f"**{decile.coverage:.0%}**"
+        for decile in one.mapped
+    ]
+    return f"| {one.target.id} | " + " | ".join(cells) + " |"
 
 
 def replace_section(page: str, section: str) -> str:
