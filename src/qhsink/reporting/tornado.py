@@ -1,18 +1,19 @@
-"""A tornado chart: how far each source of error moves the sum. ASCII text only."""
+"""Where the bars of a tornado chart stand: how far each source moves the sum.
+
+Positions only, for a page to draw; words and markup are the page's.
+"""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from qhsink.reporting.intervals import nice_step
 
 BARS = 12
 """Sources shown; the others are in the table."""
-
-_INK, _LOW, _HIGH = "#20302a", "#b7791f", "#2f7d4f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,52 +21,57 @@ class Bar:
     """One source of error."""
 
     name: str
-    """Source, in ASCII."""
+    """Source."""
     share: float
-    """Total share of the variance."""
+    """Total share of the variance, 0..1."""
     low: float
-    """Sum with the source at its 5 % point, in the unit of the axis."""
+    """Sum with the source at its 5 % point [% of the width]."""
     high: float
-    """Sum with the source at its 95 % point."""
+    """Sum with the source at its 95 % point [% of the width]."""
 
 
-def tornado_png(
-    bars: Sequence[Bar], *, centre: float, unit: str, simulated: bool
-) -> bytes:
-    """Return a PNG of the widest bars, widest on top.
+@dataclass(frozen=True, slots=True)
+class Tornado:
+    """All bars on one axis."""
+
+    bars: tuple[Bar, ...]
+    """Widest first."""
+    centre: float
+    """Sum at the values themselves [% of the width]."""
+    ticks: tuple[tuple[float, float], ...]
+    """Place [% of the width] and sum [t] of the marks of the axis."""
+    step: float
+    """Distance of two marks [t]."""
+
+
+def tornado(contributions: Sequence[Mapping[str, Any]], *, centre: float) -> Tornado:
+    """Return the chart of ``contributions``.
 
     Parameters
     ----------
-    bars : sequence of Bar
-        In any order.
+    contributions : sequence of mapping
+        ``name``, ``total`` share of the variance, sums at ``low`` and ``high`` [t];
+        in any order.
     centre : float
-        Sum at the values themselves, in ``unit``.
-    unit : str
-        Unit of the axis, in ASCII.
-    simulated : bool
-        Writes the word into the picture, for pictures get copied.
+        Sum at the values themselves [t].
     """
-    shown = sorted(bars, key=lambda bar: abs(bar.high - bar.low))[-BARS:]
-    figure = Figure(figsize=(8.4, 1.1 + 0.36 * len(shown)), dpi=120)
-    figure.set_layout_engine("constrained")
-    axes = figure.add_subplot()
-    for at, bar in enumerate(shown):
-        for value, colour in ((bar.low, _LOW), (bar.high, _HIGH)):
-            axes.barh(at, value - centre, left=centre, height=0.62, color=colour)
-    axes.axvline(centre, color=_INK, linewidth=1.0)
-    axes.set_yticks(
-        range(len(shown)), [f"{bar.name}  ({bar.share:.0%})" for bar in shown]
+    widest = sorted(contributions, key=lambda row: -abs(row["high"] - row["low"]))
+    ends = [float(row[end]) for row in widest for end in ("low", "high")]
+    least, most = min([centre, *ends]), max([centre, *ends])
+    pad = 0.04 * (most - least) or 0.05 * (abs(centre) or 1.0)
+    left, right = least - pad, most + pad
+
+    def at(value: float) -> float:
+        return round(100.0 * (value - left) / (right - left), 2)
+
+    step = nice_step(right - left, parts=4)
+    marks = range(math.ceil(left / step), math.floor(right / step) + 1)
+    return Tornado(
+        tuple(
+            Bar(row["name"], row["total"], at(row["low"]), at(row["high"]))
+            for row in widest[:BARS]
+        ),
+        at(centre),
+        tuple((at(k * step), k * step) for k in marks),
+        step,
     )
-    axes.set_xlabel(f"sum [{unit}] with one source at its 5 % or 95 % point", size=9)
-    axes.tick_params(labelsize=9, colors=_INK)
-    for edge in ("top", "right", "left"):
-        axes.spines[edge].set_visible(False)
-    if simulated:
-        axes.text(
-            0.99, 0.02, "SIMULATED", transform=axes.transAxes, ha="right", size=13,
-            color="#b3261e", weight="bold", family="DejaVu Sans",
-        )  # fmt: skip
-    FigureCanvasAgg(figure)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": "qhsink"})
-    return stream.getvalue()
