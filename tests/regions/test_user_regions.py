@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -139,7 +140,8 @@ def test_chinese_names_in_a_shapefile_are_read(encoding, drop, tmp_path, databas
         for part in tmp_path.glob("g.*"):
             if part.suffix != ".zip":
                 archive.write(part, f"layer/{part.name}")
-    for path in (tmp_path / "g.shp", tmp_path / "g.zip"):
+    shutil.copy(tmp_path / "g.zip", tmp_path / "from DOS.ZIP")
+    for path in (tmp_path / "g.shp", tmp_path / "g.zip", tmp_path / "from DOS.ZIP"):
         (shape,) = examine(path, database).shapes
         assert shape.region.name_zh == "夏季草场"
 
@@ -170,6 +172,7 @@ def test_a_shapefile_without_prj_is_refused(tmp_path, database):
         (lambda d: empty_collection(d / "a.geojson"), "no feature|no layer"),
         (lambda d: two_layers(d / "a.gpkg"), "layers one, two"),
         (lambda d: geojson(d / "m.geojson", box(9e5, 38e5, 91e4, 381e4)), "look like"),
+        (lambda d: geojson(d / "s.geojson", box(34, 101, 35, 102)), "swap the two"),
         (lambda d: unclosed(d / "u.geojson"), "not readable|no feature|invalid"),
     ],
     ids=[
@@ -182,6 +185,7 @@ def test_a_shapefile_without_prj_is_refused(tmp_path, database):
         "no feature",
         "two layers",
         "metres said to be degrees",
+        "latitude before longitude",
         "a ring of two points",
     ],
 )

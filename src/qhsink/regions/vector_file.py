@@ -88,7 +88,7 @@ def _inside_zip(path: Path) -> str:
             f"{len(names)} shapefiles in it",
             "Zip one .shp with its .shx, .dbf and .prj.",
         )
-    return f"/vsizip/{path.resolve().as_posix()}/{names[0]}"
+    return _vsizip(path) + names[0]
 
 
 def _features(source: str, path: Path) -> gpd.GeoDataFrame:
@@ -102,7 +102,12 @@ def _features(source: str, path: Path) -> gpd.GeoDataFrame:
                 f"layers {', '.join(layers)}",
                 "Export the one you mean to its own file.",
             )
-        return pd.concat([_layer(source, name) for name in layers], ignore_index=True)
+        guessed = path.suffix.lower() in (".zip", ".shp") and not _says_encoding(
+            path, source
+        )
+        read = _guess_encoding if guessed else pyogrio.read_dataframe
+        frames = [read(source, layer=name) for name in layers]
+        return pd.concat(frames, ignore_index=True)
     except (
         pyogrio.errors.DataSourceError,
         pyogrio.errors.DataLayerError,
@@ -115,23 +120,29 @@ def _features(source: str, path: Path) -> gpd.GeoDataFrame:
         ) from error
 
 
-def _layer(source: str, name: str) -> gpd.GeoDataFrame:
-    if not source.lower().endswith(".shp") or _says_encoding(source):
-        return pyogrio.read_dataframe(source, layer=name)
-    # Without a .cpg GDAL takes Latin-1, but Chinese shapefiles hold UTF-8 or GBK.
+def _guess_encoding(source: str, layer: str) -> gpd.GeoDataFrame:
+    """Read a shapefile that does not say how its text is encoded.
+
+    Without a .cpg GDAL takes Latin-1, but Chinese shapefiles hold UTF-8 or GBK.
+    """
     for encoding in ("UTF-8", "GB18030"):
         with contextlib.suppress(UnicodeDecodeError):
-            return pyogrio.read_dataframe(source, layer=name, encoding=encoding)
-    return pyogrio.read_dataframe(source, layer=name)
+            return pyogrio.read_dataframe(source, layer=layer, encoding=encoding)
+    return pyogrio.read_dataframe(source, layer=layer)
 
 
-def _says_encoding(source: str) -> bool:
+def _says_encoding(path: Path, source: str) -> bool:
     """Whether a .cpg lies beside the shapefile, zipped or not."""
-    if not source.startswith("/vsizip/"):
-        return any(Path(source).with_suffix(end).is_file() for end in (".cpg", ".CPG"))
-    archive, _, inner = source.removeprefix("/vsizip").partition(".zip/")
-    with zipfile.ZipFile(f"{archive}.zip") as file:
+    if path.suffix.lower() != ".zip":
+        return any(path.with_suffix(end).is_file() for end in (".cpg", ".CPG"))
+    inner = source.removeprefix(_vsizip(path))
+    with zipfile.ZipFile(path) as file:
         return f"{inner[:-4]}.cpg".lower() in {n.lower() for n in file.namelist()}
+
+
+def _vsizip(path: Path) -> str:
+    """Return how GDAL calls the folder that a zip archive is."""
+    return f"/vsizip/{path.resolve().as_posix()}/"
 
 
 def _declared(frame: gpd.GeoDataFrame, path: Path) -> pyproj.CRS:
@@ -149,14 +160,26 @@ def _declared(frame: gpd.GeoDataFrame, path: Path) -> pyproj.CRS:
             remedy="Export it in CGCS2000 or WGS84.",
         )
     if crs.is_geographic:
-        west, south, east, north = frame.total_bounds
-        if west < -180 or east > 180 or south < -90 or north > 90:
-            raise RegionError(
-                f"{path.name}: coordinates up to {max(east, north):.0f} in {crs.name}",
-                expected="degrees of longitude and latitude",
-                remedy="They look like metres: declare the projected CRS they are in.",
-            )
+        _require_degrees(frame, crs, path)
     return crs
+
+
+def _require_degrees(frame: gpd.GeoDataFrame, crs: pyproj.CRS, path: Path) -> None:
+    """Refuse coordinates that are no longitude and latitude, and say what they are."""
+    west, south, east, north = frame.total_bounds
+    # Bounds are NaN where no feature has a place: the checks name those.
+    beyond = west < -180 or east > 180 or south < -90 or north > 90
+    if not beyond:
+        return
+    swapped = west >= -90 and east <= 90 and south >= -180 and north <= 180
+    raise RegionError(
+        f"{path.name}: x from {west:.0f} to {east:.0f} and y from {south:.0f} to "
+        f"{north:.0f} in {crs.name}",
+        expected="degrees, longitude first",
+        remedy="Latitude comes first in it: swap the two."
+        if swapped
+        else "They look like metres: declare the projected CRS they are in.",
+    )
 
 
 def _unreadable(path: Path, found: str, remedy: str) -> RegionError:
