@@ -115,6 +115,30 @@ def test_a_file_that_is_not_there_is_named(project):
         load_run_config(project / "config" / "nowhere.toml")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'extends = "own.toml"', "own.toml -> own.toml"),
+        (b'extends = "next.toml"', "own.toml -> next.toml -> own.toml"),
+        (b"extends = 5", "extends = 5"),
+        (b"[grid]\ncrs = '\xd6\xd0'", "byte 14 is not UTF-8"),
+        (None, "Is a directory"),
+    ],
+    ids=["itself", "in a circle", "a number", "GBK text", "a folder"],
+)
+def test_a_file_that_cannot_be_read_through_is_one_line(project, content, said):
+    own = project / "config" / "own.toml"
+    if content is None:
+        own.mkdir()
+    else:
+        own.write_bytes(content)
+        own.with_name("next.toml").write_text('extends = "own.toml"')
+    with pytest.raises(ConfigError) as caught:
+        load_run_config(own)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_target_with_an_unknown_key_is_named(project):
     edit(project, "targets.toml", "baseline_year", "baselin_year")
     with pytest.raises(ConfigError, match="Did you mean 'baseline_year'"):

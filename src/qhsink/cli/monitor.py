@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -146,22 +145,22 @@ def _run(request: RunRequest, settings: Settings, *, as_json: bool) -> int:
 
 
 def _flow(request: RunRequest, settings: Settings, plan: str) -> Published:
-    # An expected error is told once, in one line, by ``main``; not by Prefect too.
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_HOME", str(settings.store.parent / "prefect"))
-    from flows.monitor import monitor as monitor_flow
+    from qhsink.cli.orchestrator import orchestrator_home
 
-    published: Published = monitor_flow(
-        month=request.month,
-        regions=list(request.regions),
-        source=request.source,
-        config=request.config,
-        out=request.out,
-        models=list(request.models),
-        store=str(settings.store),
-        workers=settings.workers,
-        plan=plan,
-    )
+    with orchestrator_home(settings):
+        from flows.monitor import monitor as monitor_flow
+
+        published: Published = monitor_flow(
+            month=request.month,
+            regions=list(request.regions),
+            source=request.source,
+            config=request.config,
+            out=request.out,
+            models=list(request.models),
+            store=str(settings.store),
+            workers=settings.workers,
+            plan=plan,
+        )
     return published
 
 

@@ -54,16 +54,53 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        When the file is absent or is not TOML.
+        When the file is absent, cannot be read, is not TOML, or extends itself.
     """
+    return _read_chain(path, ())
+
+
+def _read_chain(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """Return a file that those ``above`` extend, each the next, merged with its own."""
+    here = (*above, path.resolve())
+    if here[-1] in above:
+        raise ConfigError(
+            f"{path.name} extends itself: {' -> '.join(p.name for p in here)}",
+            expected="files that extend each other in one direction",
+            remedy="Remove one `extends`.",
+        )
+    table = _parsed(path)
+    parent = table.pop("extends", None)
+    if parent is None:
+        return table
+    if not isinstance(parent, str):
+        raise ConfigError(
+            f"{path.name}: extends = {parent!r}",
+            expected="the name of another file",
+            remedy='Write it as extends = "monitor.toml".',
+        )
+    return _merge(_read_chain(path.parent / parent, here), table)
+
+
+def _parsed(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(
             f"no file {path}",
             expected="a TOML configuration",
             remedy="Name an existing file with --config.",
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror})",
+            expected="a TOML configuration",
+            remedy="Name a readable file with --config.",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path.name}: byte {error.start} is not UTF-8",
+            expected="valid TOML, which is UTF-8",
+            remedy="Save the file as UTF-8.",
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
@@ -71,8 +108,6 @@ def read_toml(path: Path) -> dict[str, Any]:
             expected="valid TOML",
             remedy="Correct the line named.",
         ) from error
-    parent = table.pop("extends", None)
-    return _merge(read_toml(path.parent / parent), table) if parent else table
 
 
 def parse_section(
