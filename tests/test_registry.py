@@ -571,12 +571,23 @@ def test_reduced_training_twice_gives_the_same_digest(tmp_path, few_rivals):
     ("spoil", "message"),
     [
         (lambda t: t.replace("pv,", "cover,", 1), "without column 'pv'"),
+        (
+            lambda _: "pv,green,red,nir,swir16,swir22\n" + "True,0,0,0,0,0\n" * 260,
+            "row 2: pv = 'True'; expected a finite number",
+        ),
         (lambda t: t + "x,1,1,1,1,1\n", "row 262: pv = 'x'; expected a finite"),
         (lambda t: t + "40,1,1,1,1,1\n", "1 with pv outside 0..1 or reflectance"),
         (lambda t: "\n".join(t.splitlines()[:50]), "49 distinct rows"),
         (lambda _: "", "cannot be read"),
     ],
-    ids=["column missing", "no number", "percent", "too few rows", "empty"],
+    ids=[
+        "column missing",
+        "true is no number",
+        "no number",
+        "percent",
+        "too few rows",
+        "empty",
+    ],
 )
 def test_unusable_table_is_refused_before_training(tmp_path, spoil, message):
     path = write_table(tmp_path / "plots.csv")
@@ -592,7 +603,8 @@ def packed_bomb(path: Path) -> None:
 
 
 def packed_torn(path: Path) -> None:
-    path.write_bytes(gzip.compress(b"pv,green\n1,2\n" * 99)[:60])
+    content = gzip.compress(b"pv\n" + b"0.5\n" * 99)
+    path.write_bytes(content[: len(content) // 2])
 
 
 def packed_garbled(path: Path) -> None:

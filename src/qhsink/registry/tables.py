@@ -37,13 +37,15 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
             expected=f"the columns {', '.join(columns)}",
             remedy="Add it, or rename the one that holds it.",
         )
-    numbers: pd.DataFrame = table[list(columns)].apply(pd.to_numeric, errors="coerce")
+    # Of pandas True is a number; no measurement is.
+    told = table[list(columns)].apply(lambda c: c.astype(str) if c.dtype == bool else c)
+    numbers: pd.DataFrame = told.apply(pd.to_numeric, errors="coerce")
     bad = np.argwhere(~np.isfinite(numbers.to_numpy(np.float64)))
     if len(bad):
         row, column = bad[0]
         raise TableError(
             f"{path.name} row {row + 2}: {columns[column]} = "
-            f"{table[columns[column]].iloc[row]!r}",
+            f"{str(table[columns[column]].iloc[row])!r}",
             expected="a finite number",
             remedy="Correct or remove the row.",
         )
