@@ -265,10 +265,11 @@ def test_the_calendar_shows_cover_cloud_and_gaps():
         Day(date(2025, 8, 31), None, 0.55, 1),
     ]
     lines = calendar(days, AUGUST).splitlines()
-    assert lines[1] == "2025-07-28               9  ·  ·"
-    assert lines[2] == "2025-08-04   x  ·  ·  ·  ·  ·  ·"
-    assert lines[5].endswith("5")
-    assert len(lines) == 6
+    assert lines[1].split() == list("一二三四五六日")
+    assert lines[2] == "2025-07-28               9  ·  ·"
+    assert lines[3] == "2025-08-04   x  ·  ·  ·  ·  ·  ·"
+    assert lines[6].endswith("5")
+    assert len(lines) == 7
 
 
 # The commands.
@@ -287,7 +288,7 @@ def test_check_says_in_ten_lines_that_a_source_can_be_used(tmp_path, write_item)
     assert done.exit_code == 0, done.exception
     lines = done.stdout.splitlines()
     assert len(lines) == 10
-    assert lines[-1] == "result      this source can be used"
+    assert lines[-1] == "result 结论         this source can be used 数据源可用"
     assert "median reflectance 0.220" in lines[-2]  # (3000 + 200) / 10000 - 0.1
 
 

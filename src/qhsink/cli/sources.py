@@ -45,7 +45,7 @@ def list_sources() -> None:
 
 
 @sources.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option("--month", default="2025-08", show_default=True, help="Month to try.")
 @click.option(
     "--bbox",
@@ -55,12 +55,15 @@ def list_sources() -> None:
 )
 @store_option
 def check(
-    name: str,
+    name: str | None,
     month: str,
     bbox: tuple[float, float, float, float] | None,
     store: Path | None,
 ) -> None:
-    """Tell whether a source answers: one item over Qinghai, one windowed read."""
+    """Tell whether a source answers: one item over Qinghai, one windowed read.
+
+    Without a name: which provider holds what, and on what that rests.
+    """
     from qhsink.config import load_settings
     from qhsink.domain.errors import SourceError
     from qhsink.domain.period import parse_month
@@ -69,18 +72,21 @@ def check(
     from qhsink.steps.request import find_source
 
     settings = load_settings(store=store)
+    if name is None:
+        _show_offers(settings.project)
+        return
     source = find_source(name, settings)
     key = (source.token_url and "signed when read") or source.bearer_env or "none"
-    click.echo(f"source      {name} ({source.kind})")
-    click.echo(f"address     {source.url}")
-    click.echo(f"collections {', '.join(source.collections) or 'all'}")
-    click.echo(f"key         {key}")
+    _say("source", f"{name} ({source.kind})")
+    _say("address", source.url)
+    _say("collections", ", ".join(source.collections) or "all")
+    _say("key", key)
     period = parse_month(month)
     place = bbox or (PROVINCE if source.kind == "static" else QINGHAI_LAKE)
     began = time.perf_counter()
     found = find_items(source, project=settings.project, bbox=place, period=period)
     took = time.perf_counter() - began
-    click.echo(f"search      {len(found)} items in {period.label}, {took:.2f} s")
+    _say("search", f"{len(found)} items in {period.label}, {took:.2f} s")
     if not found:
         raise SourceError(
             f"source {name} has no item in {period.label} at {place}",
@@ -90,13 +96,48 @@ def check(
     doc, folder = found[0]
     scene = pin_item(doc, folder)
     cloud = "not stated" if scene.cloud_share is None else f"{scene.cloud_share:.0%}"
-    click.echo(f"item        {scene.item_id}, cloud {cloud}")
-    click.echo(f"rule        {scene.offset_rule}")
-    for line in _read_lines(scene, open_archive(settings)):
-        click.echo(line)
+    _say("item", f"{scene.item_id}, cloud {cloud}")
+    _say("rule", scene.offset_rule)
+    for label, text in _read_lines(scene, open_archive(settings)):
+        _say(label, text)
 
 
-def _read_lines(scene: Scene, archive: Archive) -> list[str]:
+LABELS = {
+    "source": "数据源",
+    "address": "地址",
+    "collections": "产品集",
+    "key": "密钥",
+    "search": "检索",
+    "item": "影像",
+    "rule": "定标",
+    "read": "读取",
+    "pixels": "像元",
+    "result": "结论",
+}
+"""Labels of ``check`` in Chinese: who runs it in Xining reads both."""
+
+
+def _say(label: str, text: str) -> None:
+    """Print one line of ``check``; a Chinese character is two columns wide."""
+    both = f"{label} {LABELS[label]}"
+    click.echo(f"{both:<{20 - len(LABELS[label])}}{text}")
+
+
+def _show_offers(project: Path) -> None:
+    from qhsink.config import load_sources
+    from qhsink.sources.offers import offer_lines, providers
+
+    for name, source in providers(load_sources(project)).items():
+        click.echo(f"{name}  {source.url}")
+        for line in offer_lines(source):
+            click.echo(f"  {line}")
+    click.echo(
+        "yes 有: asset names hold on a real item; unverified 未核实: they are from "
+        "documentation alone"
+    )
+
+
+def _read_lines(scene: Scene, archive: Archive) -> list[tuple[str, str]]:
     """Return what a read of one window of the red band showed."""
     from rasterio.windows import Window
 
@@ -117,9 +158,9 @@ def _read_lines(scene: Scene, archive: Archive) -> list[str]:
     where = host_of(file.href) if is_remote(file.href) else "this disk"
     level = f"median reflectance {_median(seen, file.scale, file.offset)}"
     return [
-        f"read        {edge} x {edge} pixels of red from {where}, {took:.2f} s",
-        f"pixels      {seen.size / numbers.size:.0%} with data, {level}",
-        "result      this source can be used",
+        ("read", f"{edge} x {edge} pixels of red from {where}, {took:.2f} s"),
+        ("pixels", f"{seen.size / numbers.size:.0%} with data, {level}"),
+        ("result", "this source can be used 数据源可用"),
     ]
 
 
@@ -179,17 +220,22 @@ def search(regions: tuple[str, ...], month: str, name: str, json_out: bool) -> N
         usable = sum(day.usable for day in days)
         click.echo(
             f"\n{region.id} {region.name_zh}  {period.label}  {len(items)} items, "
-            f"{len(days)} days, {usable} usable"
+            f"{len(days)} days, {usable} usable  "
+            f"(影像{len(items)}景，{len(days)}天，其中可用{usable}天)"
         )
         for entry in items:
             cloud = "  ?" if entry.cloud_share is None else f"{entry.cloud_share:>4.0%}"
-            note = f"  refused: {entry.refused}" if entry.refused else ""
+            note = f"  refused 未采用: {entry.refused}" if entry.refused else ""
             click.echo(
-                f"{entry.day}  cloud {cloud}  covers {entry.cover:>4.0%}  "
+                f"{entry.day}  cloud 云量 {cloud}  covers 覆盖 {entry.cover:>4.0%}  "
                 f"{entry.item_id}{note}"
             )
         click.echo(calendar(days, period))
-        click.echo("digit: tenths of the region covered; x: too cloudy; ·: no scene")
+        click.echo(
+            "digit: tenths of the region covered, 9 for all of it; x: too cloudy; "
+            "·: no scene"
+        )
+        click.echo("数字：覆盖区域的十分之几（9为全部）；x：云量过多；·：无影像")
     if json_out:
         click.echo(json.dumps(answer, ensure_ascii=False))
 

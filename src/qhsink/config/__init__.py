@@ -12,8 +12,10 @@ from qhsink.config.parsing import (
     read_toml,
 )
 from qhsink.config.places import (
+    PRODUCTS,
     LayerAssets,
     LayerConfig,
+    Offer,
     ReadConfig,
     Settings,
     SourceConfig,
@@ -49,6 +51,7 @@ from qhsink.config.tables import (
 )
 
 __all__ = [
+    "PRODUCTS",
     "CompositeConfig",
     "EstimateConfig",
     "GridConfig",
@@ -57,6 +60,7 @@ __all__ = [
     "LayerConfig",
     "MaskConfig",
     "ModelChoice",
+    "Offer",
     "OffsetGuardConfig",
     "ReadConfig",
     "RegionRules",

@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from qhsink.config.parsing import Section, parse_section, read_toml
 from qhsink.domain.errors import ConfigError
 
 READS, LAYERS = "reads", "layers"
 """The table of ``config/sources.toml`` that is no source."""
+
+
+class Offer(Section):
+    """What a provider holds of one product, and on what that rests."""
+
+    product: str
+    """One of ``PRODUCTS``."""
+    status: Literal["tested", "unverified", "no"]
+    """``tested``: asset names hold on a real item; ``unverified``: from documentation
+    alone; ``no``: not to be had there."""
+    collection: str = ""
+    """Its collection; empty where there is none."""
+    note: str = ""
+    """Why not, or what a user should know."""
+
+
+PRODUCTS = {
+    "sentinel-2-l2a": "S2 L2A",
+    "sentinel-2-c1-l2a": "S2 L2A collection 1",
+    "landsat-c2-l2": "Landsat 8/9 C2 L2",
+    "backscatter": "S1 RTC",
+    "elevation": "Copernicus DEM 30 m",
+    "landcover": "ESA WorldCover",
+}
+"""Products of ``offers`` and their titles; layers by their names in ``[layers]``."""
 
 
 class SourceConfig(Section):
@@ -49,6 +75,20 @@ class SourceConfig(Section):
     """Earth Engine: Cloud Score+ ``cs_cdf`` below which a pixel is cloud; 0: unused."""
     note: str = ""
     """What a user should know."""
+    offers: tuple[Offer, ...] = ()
+    """What its provider holds; sources of one address share it."""
+
+    @field_validator("offers", mode="before")
+    @classmethod
+    def _by_product(cls, given: object) -> object:
+        """Take the table of a file, whose keys are products."""
+        if isinstance(given, Mapping):
+            return [{**entry, "product": name} for name, entry in given.items()]
+        return given
+
+    def offer(self, product: str) -> Offer | None:
+        """Return what is known of a product; None where nothing is."""
+        return next((o for o in self.offers if o.product == product), None)
 
 
 class LayerAssets(Section):
@@ -155,10 +195,15 @@ def load_settings(*, store: Path | None = None, workers: int = 2) -> Settings:
 def load_sources(project: Path) -> dict[str, SourceConfig]:
     """Return the sources of ``config/sources.toml`` by name."""
     table = read_toml(project / "config" / "sources.toml")
-    return {
+    found = {
         name: parse_section(SourceConfig, entry, where=f"sources.toml [{name}]")
         for name, entry in table.items()
         if name not in (READS, LAYERS)
+    }
+    offers = {source.url: source.offers for source in found.values() if source.offers}
+    return {
+        name: source.model_copy(update={"offers": offers.get(source.url, ())})
+        for name, source in found.items()
     }
 
 

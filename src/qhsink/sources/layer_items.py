@@ -94,13 +94,16 @@ def pin_layer(
         When the source has no such item there, or one states what its table does not.
     """
     config = layer_config(layer, project)
+    _check_offered(source, layer, config)
     if source.kind == "earthengine":
         # The client takes half a second to import, which files need not pay.
         from qhsink.sources.earthengine_layers import pin_layer_images  # noqa: PLC0415
 
         images = pin_layer_images(source, layer, bbox=bbox, period=period)
         return images or _none_there(layer, config, source, bbox, period)
-    asked = source.model_copy(update={"collections": tuple(config.collections)})
+    offered = source.offer(layer)
+    collections = (offered.collection,) if offered else tuple(config.collections)
+    asked = source.model_copy(update={"collections": collections})
     found = find_items(asked, project=project, bbox=bbox, period=period)
     items = [_pinned(doc, folder, layer, config) for doc, folder in found]
     if not items:
@@ -112,6 +115,17 @@ def pin_layer(
         for item in items
     ]
     return tuple(sorted(fixed, key=lambda item: (item.acquired, item.item_id)))
+
+
+def _check_offered(source: SourceConfig, layer: str, config: LayerConfig) -> None:
+    """Refuse what a provider is known not to hold, before it is asked."""
+    offered = source.offer(layer)
+    if offered is not None and offered.status == "no":
+        raise SourceError(
+            f"{layer} of {source.url}: {offered.note}",
+            expected=f"a source that holds {layer}",
+            remedy=f"Name one: {config.held_by}.",
+        )
 
 
 def _none_there(

@@ -116,7 +116,7 @@ def calendar(days: Sequence[Day], period: Period) -> str:
     with too much cloud shows ``x``, one without a scene a dot.
     """
     signs = {day.day: _sign(day) for day in days}
-    lines = ["            Mo Tu We Th Fr Sa Su"]
+    lines = ["            Mo Tu We Th Fr Sa Su", "            一 二 三 四 五 六 日"]
     monday = period.start - timedelta(days=period.start.weekday())
     while monday <= period.end:
         week = [monday + timedelta(days=number) for number in range(7)]

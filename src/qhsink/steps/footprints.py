@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import geopandas as gpd
@@ -31,6 +32,8 @@ class WrittenFootprints:
     footprints: Footprints
     gridded: GriddedMean
     unit: str
+    observed: tuple[date, date]
+    """First and last day behind the gridded product."""
 
     def lines(self) -> list[str]:
         """Return what a person should know of it."""
@@ -48,7 +51,8 @@ class WrittenFootprints:
             "of footprints, no estimate of the region"
         )
         compare = (
-            f"GEDI L4B for comparison: {cells.mean:.1f}, standard error "
+            f"GEDI L4B for comparison, observed {self.observed[0]} to "
+            f"{self.observed[1]}: {cells.mean:.1f}, standard error "
             f"{cells.se_independent:.2f} if cells erred independently, "
             f"{cells.se_common:.1f} if alike; {cells.cells} cells, "
             f"{cells.cover:.0%} of the region, all land"
@@ -91,7 +95,10 @@ def write_footprints(
     on_grid = database.geometry(region.id, crs)
     cells = gridded_mean(session, config.gridded, on_grid, crs)
     _write(found, out)
-    return WrittenFootprints(out, region.id, found, cells, config.footprints.unit)
+    observed = config.gridded.first_day, config.gridded.last_day
+    return WrittenFootprints(
+        out, region.id, found, cells, config.footprints.unit, observed
+    )
 
 
 def _write(found: Footprints, out: Path) -> None:
