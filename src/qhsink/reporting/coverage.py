@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
+from qhsink.reporting.coverage_names import MODES_ZH
 from qhsink.reporting.coverage_text import (
     Trial,
     coverage_markdown,
@@ -55,6 +56,7 @@ def write_coverage_page(
         distances=sorted({abs(d) for d in verdicts.get("distance", ())}),
         names=NAMES,
         readings=READINGS,
+        modes_zh=MODES_ZH,
         remarks={m: r for m, r in REMARKS.items() if m in set(summary["mode"])},
         notes=NOTES,
         lies=lie_lines(lies),
