@@ -36,19 +36,18 @@ def view_of(x: float, light: Light) -> tuple[float, float]:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def fill_canopies(
+    x: np.ndarray,
     state: np.ndarray,
     first: int,
-    count: int,
     tree: int,
-    x: np.ndarray,
     light: Light,
     instrument: Instrument,
     features: np.ndarray,
 ) -> None:
     """Fill the network's features of low vegetation (0), needles (1) or leaves (2)."""
-    for p in range(count):
+    for p in range(x.size):
         v = state[:, first + p]
-        view, turned = view_of(x[first + p], light)
+        view, turned = view_of(x[p], light)
         sun = light.cos_zenith
         if tree == 0:
             lai = max(v[0], lai_of_cover(instrument.patch_cover, v[1]))
@@ -81,8 +80,8 @@ def fill_ground(  # noqa: PLR0913, PLR0917 - compiled code takes arrays
 ) -> None:
     """Fill reflectance of a pixel's ground at the true shares of what is on it.
 
-    ``crowns`` holds the terms of needle and broadleaved crowns, shape (2, 18, pixels);
-    below crowns lies the same low vegetation.
+    ``crowns`` holds the terms of needle and broadleaved crowns, shape (2, terms,
+    pixels); below crowns lies the same low vegetation.
     """
     crown, snow, water, rock = v[9], v[12], v[13], v[14]
     open_share = max(1.0 - crown - water - rock, 0.0)
