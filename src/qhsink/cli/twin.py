@@ -61,7 +61,11 @@ twin.add_command(plots)
     help="Calendar year of the scenes.",
 )
 @click.option(
-    "--pixel-size", type=float, default=60.0, show_default=True, help="Pixel edge [m]."
+    "--pixel-size",
+    type=float,
+    default=60.0,
+    show_default=True,
+    help="Pixel edge [m]: a multiple of 60, or 20 for the real products' own pixels.",
 )
 @click.option(
     "--products",

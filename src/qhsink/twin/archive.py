@@ -79,7 +79,8 @@ def build_archive(  # noqa: PLR0913 - each option is one thing to choose
     year : int
         Calendar year of the scenes.
     pixel_size_m : float
-        Edge of a pixel [m]; a multiple of 60.
+        Edge of a pixel [m]: a multiple of 60, or 20 for the pixels of the real
+        products (10, 20 and 60 m of Sentinel-2).
     lakes : sequence of shapely geometries
         Real lakes, in grid coordinates.
     spec : TwinSpec, optional

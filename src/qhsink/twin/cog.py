@@ -8,6 +8,7 @@ from typing import Any
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from qhsink.store import file_digest
 from qhsink.twin.catalog import Written
@@ -55,6 +56,40 @@ def write_cog(
         ) as file,
     ):
         file.write(values, 1)
+
+
+def write_window(
+    path: Path,
+    values: NDArray[Any],
+    frame: Frame,
+    *,
+    corner: tuple[int, int],
+    nodata: float,
+) -> Written:
+    """Write a part (y, x) of a frame's raster, and return the file's size and digest.
+
+    ``corner`` is its first row and column; all else is nodata, and costs neither memory
+    nor room on disk.
+    """
+    row, column = corner
+    with (
+        rasterio.Env(GDAL_CACHEMAX=64),
+        rasterio.open(
+            path,
+            "w",
+            **COG_OPTIONS,
+            height=frame.height,
+            width=frame.width,
+            count=1,
+            dtype=values.dtype,
+            crs=f"EPSG:{frame.epsg}",
+            transform=frame.transform,
+            nodata=nodata,
+        ) as file,
+    ):
+        height, width = values.shape
+        file.write(values, 1, window=Window(column, row, width, height))
+    return Written(path.stat().st_size, file_digest(path))
 
 
 def write_raster(

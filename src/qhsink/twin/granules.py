@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import pyproj
@@ -22,6 +22,8 @@ SQUARE_M = 100_000
 EDGE_M = 109_800
 NATIVE_M = 60
 """Granule corners lie on multiples of 60 m, so that all product levels align."""
+LEVELS_M = 20
+"""An archive of this pixel size has the product's own levels: 10, 20 and 60 m."""
 OVERLAP_M = 1_200.0
 """Width by which the parts that granules hold overlap."""
 _COLUMNS = ("STUVWXYZ", "ABCDEFGH", "JKLMNPQR")
@@ -42,7 +44,16 @@ class Granule:
     northing: int
     """South edge of the 100 km square [m]."""
     pixel_size: float
-    """Edge of a pixel [m]."""
+    """Edge of a pixel [m]; ``LEVELS_M`` stands for all levels of the product."""
+
+    @property
+    def has_levels(self) -> bool:
+        """Whether each band has the pixel size of the real product."""
+        return self.pixel_size == LEVELS_M
+
+    def at(self, level: int) -> Granule:
+        """Return the granule as a band of a level ships it."""
+        return replace(self, pixel_size=float(level)) if self.has_levels else self
 
     @property
     def epsg(self) -> int:
@@ -110,7 +121,7 @@ def granules_over(
     crs : CRS
         The analysis grid's.
     pixel_size : float
-        Edge of a pixel [m]; a multiple of 60.
+        Edge of a pixel [m]: 20 or a multiple of 60.
 
     Returns
     -------
@@ -123,11 +134,12 @@ def granules_over(
     granule a swath touches, and repeats 9.8 km of pixels; that would make this one
     half as large again.
     """
-    if pixel_size <= 0 or pixel_size % NATIVE_M:
+    if pixel_size != LEVELS_M and (pixel_size <= 0 or pixel_size % NATIVE_M):
         raise BadInput(
             f"pixel size {pixel_size:g} m",
-            expected=f"a multiple of {NATIVE_M} m",
-            remedy="Give --pixel-size 60, 120 or 240.",
+            expected=f"{LEVELS_M} m for the product's own levels, or a multiple of "
+            f"{NATIVE_M} m",
+            remedy="Give --pixel-size 20, 60, 120 or 240.",
         )
     return few_that_cover(
         area,

@@ -38,9 +38,6 @@ from qhsink.twin.sensor import Exposure, expose
 from qhsink.twin.sky import Light, cloud_field
 from qhsink.twin.wrs import Scene, flown, scenes_near
 
-PIXEL_SHARE = 0.5
-"""Pixel of Landsat over that of the archive: 30 m where Sentinel-2 has 60."""
-
 FILL, CLEAR_LAND, CLEAR_WATER = 1, 21_824, 21_952
 DILATED, DILATED_WATER = 21_762, 21_890
 CLOUD, SHADOW, SNOW, CIRRUS = 22_280, 23_888, 30_048, 54_596
@@ -64,12 +61,12 @@ def jobs(order: Order) -> list[Job]:
     outlines = {
         scene: project(scene.outline, scene.epsg, grid) for scene in scenes_near(bounds)
     }
-    pixel = order.pixel_size * PIXEL_SHARE
+    pixel = order.landsat_pixel
     found = []
     for scene, part in few_that_cover(order.area, outlines, least_m2=pixel**2):
         days = flown(scene.path, order.year, first=rules.first, last=rules.last)
         dates = [Acquisition(scene, day, platform) for day, platform in days]
-        weight = part.area * len(dates) / PIXEL_SHARE**2
+        weight = part.area * len(dates) * (order.pixel_size / pixel) ** 2
         make = partial(_make, order, scene, part, dates)
         found.append(Job(weight, len(dates), make))
     return found
@@ -83,7 +80,7 @@ def _make(
     done: Done,
 ) -> list[Item]:
     """Simulate ``part`` of a scene on all dates; return the items."""
-    pixel = order.pixel_size * PIXEL_SHARE
+    pixel = order.landsat_pixel
     valid = project(part, order.terrain.crs, scene.epsg)
     frame = frame_around(valid, epsg=scene.epsg, pixel_size=pixel, shift=pixel / 2.0)
     strips = Strips(order, part, frame)

@@ -22,6 +22,7 @@ from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
 from qhsink.twin.frames import Frame, project
+from qhsink.twin.granules import LEVELS_M
 from qhsink.twin.sentinel2_items import Choice, Processing
 from qhsink.twin.spec import TwinSpec
 from qhsink.twin.world import Landscape, World
@@ -29,6 +30,8 @@ from qhsink.twin.world import Landscape, World
 Done = Callable[[str], None]
 """Told what was made, step by step."""
 Item = dict[str, Any]
+LANDSAT_SHARE = 0.5
+"""Pixel of Landsat over the archive's: 30 m in one of 60."""
 STRIP_PX = 2_000_000
 """Pixels of a large frame that are simulated at a time: changes no value."""
 
@@ -78,11 +81,26 @@ class Order:
     world: World
     spec: TwinSpec
     pixel_size: float
-    """Edge of a pixel of the archive [m]."""
+    """Edge of a pixel of the archive [m]; 20 stands for the real products' own."""
     processing: Processing = "collection-1"
     """Of Sentinel-2."""
     bands: Choice = "six"
     """Of Sentinel-2."""
+
+    @property
+    def has_levels(self) -> bool:
+        """Whether every product has the pixels of the real one."""
+        return self.pixel_size == LEVELS_M
+
+    @property
+    def radar_pixel(self) -> float:
+        """Edge of a pixel of Sentinel-1 [m]."""
+        return 10.0 if self.has_levels else self.pixel_size
+
+    @property
+    def landsat_pixel(self) -> float:
+        """Edge of a pixel of Landsat [m]."""
+        return 30.0 if self.has_levels else self.pixel_size * LANDSAT_SHARE
 
     @property
     def year(self) -> int:

@@ -43,7 +43,7 @@ def jobs(order: Order) -> list[Job]:
         cell: project(outline, cell.epsg, order.terrain.crs)
         for cell, outline in _cells(order)
     }
-    parts = few_that_cover(order.area, outlines, least_m2=order.pixel_size**2)
+    parts = few_that_cover(order.area, outlines, least_m2=order.radar_pixel**2)
     dates = len(order.spec.radar.passes)
     return [
         Job(part.area * dates / 4.0, dates, partial(_make, order, cell, part))
@@ -72,7 +72,7 @@ def _cells(order: Order) -> Iterator[tuple[Cell, BaseGeometry]]:
 def _make(order: Order, cell: Cell, part: BaseGeometry, done: Done) -> list[Item]:
     """Simulate ``part`` of a cell on all dates; return the items."""
     valid = project(part, order.terrain.crs, cell.epsg)
-    frame = frame_around(valid, epsg=cell.epsg, pixel_size=order.pixel_size)
+    frame = frame_around(valid, epsg=cell.epsg, pixel_size=order.radar_pixel)
     strips, rules = Strips(order, part, frame), order.spec.radar
     items = []
     for number, when in enumerate(rules.passes):
@@ -142,7 +142,7 @@ def beam_of(order: Order, when: RadarPass, number: int) -> Beam:
         cos_incidence=math.cos(math.radians(rules.incidence_deg)),
         terrain=rules.terrain,
         noise=from_db(rules.noise_floor_db),
-        looks=looks_of(order.pixel_size, rules),
+        looks=looks_of(order.radar_pixel, rules),
         dry=rules.moisture_dry,
         span=rules.moisture_wet - rules.moisture_dry,
         wet=when.wet,

@@ -116,7 +116,7 @@ def item(
         "created": iso(start + timedelta(hours=20)),
         "platform": when.platform.upper(),
         "constellation": "Sentinel-1",
-        "gsd": order.pixel_size,
+        "gsd": order.radar_pixel,
         "proj:epsg": cell.epsg,
         **lattice(frame),
         **_product(item_id, frame),
@@ -130,7 +130,7 @@ def item(
         footprint=footprint,
         properties=properties,
         assets={
-            name: _asset(name, file, order.pixel_size) for name, file in files.items()
+            name: _asset(name, file, order.radar_pixel) for name, file in files.items()
         },
         extensions=EXTENSIONS,
         depth=1,
@@ -150,7 +150,7 @@ def _product(item_id: str, frame: Frame) -> dict[str, Any]:
 
 
 def _instrument(order: Order) -> dict[str, Any]:
-    looks = looks_of(order.pixel_size, order.spec.radar)
+    looks = looks_of(order.radar_pixel, order.spec.radar)
     return {
         "sar:instrument_mode": "IW",
         "sar:frequency_band": "C",
@@ -159,8 +159,8 @@ def _instrument(order: Order) -> dict[str, Any]:
         "sar:product_type": "GRD",
         "sar:resolution_range": 20,
         "sar:resolution_azimuth": 22,
-        "sar:pixel_spacing_range": order.pixel_size,
-        "sar:pixel_spacing_azimuth": order.pixel_size,
+        "sar:pixel_spacing_range": order.radar_pixel,
+        "sar:pixel_spacing_azimuth": order.radar_pixel,
         "sar:looks_range": 5,
         "sar:looks_azimuth": 1,
         "sar:looks_equivalent_number": round(looks, 2),

@@ -5,33 +5,24 @@ Which granules there are and how the archive is sealed is decided elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from qhsink.twin import sentinel2_items
-from qhsink.twin.catalog import Written, outline_lonlat
-from qhsink.twin.cog import write_raster
+from qhsink.twin.catalog import outline_lonlat
+from qhsink.twin.granule_pixels import GranulePixels, OneLevel, RealLevels
 from qhsink.twin.granules import Granule, granules_over
-from qhsink.twin.orders import (
-    Done,
-    Ground,
-    Item,
-    Job,
-    Order,
-    survey,
-    write_item,
-)
-from qhsink.twin.sensor import expose
-from qhsink.twin.sentinel2_items import SCL, SIX, Asset
+from qhsink.twin.levels import Sight
+from qhsink.twin.orders import Done, Item, Job, Order, write_item
+from qhsink.twin.sentinel2_items import SCL, SIX, Coding
 from qhsink.twin.sky import Light, cirrus_field, cloud_field
-from qhsink.twin.spec import TwinSpec
+from qhsink.twin.spec import Pass, TwinSpec
 from qhsink.twin.sun import sun_position
 
 MIDDLE = (98.5, 36.5)
@@ -42,14 +33,19 @@ PROVINCE_M = (-1_450_000.0, 3_350_000.0, -150_000.0, 4_300_000.0)
 
 
 def jobs(order: Order) -> list[Job]:
-    """Return one job a granule: all its dates."""
+    """Return one job a granule, or two at the product's own levels: of its dates."""
     parts = granules_over(order.area, order.terrain.crs, pixel_size=order.pixel_size)
     skies = lights(order.spec, seed=order.world.seed, year=order.year)
-    dates = len(order.spec.passes)
-    return [
-        Job(part.area * dates, dates, partial(_make, order, granule, part, skies))
-        for granule, part in parts
-    ]
+    passes = sentinel2_items.passes_in(order.spec.passes, order.year)
+    dates = list(zip(passes, skies, strict=True))
+    found = []
+    for granule, part in parts:
+        # A small region lies in one granule: both workers then have half of it.
+        groups = [dates[::2], dates[1::2]] if granule.has_levels else [dates]
+        for group in filter(None, groups):
+            make = partial(_make, order, granule, part, group)
+            found.append(Job(part.area * len(group), len(group), make))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,43 +116,36 @@ def _make(
     order: Order,
     granule: Granule,
     part: BaseGeometry,
-    skies: Sequence[Light],
+    dates: Sequence[tuple[Pass, Light]],
     done: Done,
 ) -> list[Item]:
-    """Simulate ``part`` of a granule on all dates; return the items."""
-    spec, here = order.spec, survey(order, part, granule.frame)
-    pixel, share = here.pixel, here.rows.size / granule.size**2
-    coding = sentinel2_items.coding_of(order.processing, spec.sensor)
-    instrument = spec.sensor.instrument()._replace(offset=coding.offset)
-    confusion = spec.sensor.confusion()
-    footprint = outline_lonlat(here.valid, here.frame.epsg)
-    more = [asset.key for asset in sentinel2_items.beside(order.bands)]
-    assets = [*SIX, *sentinel2_items.beside(order.bands), SCL]
+    """Simulate ``part`` of a granule on some dates; return the items."""
+    sensor = order.spec.sensor
+    kind = RealLevels if granule.has_levels else OneLevel
+    pixels: GranulePixels = kind(order, granule, part)
+    coding = sentinel2_items.coding_of(order.processing, sensor)
+    footprint = outline_lonlat(pixels.valid, granule.epsg)
+    sights = [
+        _sight(order, when, light, coding, steps=granule.has_levels)
+        for when, light in dates
+    ]
     items = []
-    passes = sentinel2_items.passes_in(spec.passes, order.year)
-    for when, light in zip(passes, skies, strict=True):
-        seen = expose(
-            here.land,
-            here.x,
-            here.y,
-            pixel,
-            light,
-            spec.optics(when.platform),
-            instrument,
-            confusion,
-            beside=spec.msi_optics(when.platform, more) if more else None,
-        )
+    for (when, _), layers in zip(dates, pixels.record(sights), strict=True):
         name = sentinel2_items.item_id(granule, when, order.year, coding.shelf)
         place = order.folder / coding.shelf.id / granule.name / name
-        files = _write_files(place, here, assets, [*seen.dn, seen.scl])
-        counts = np.bincount(seen.scl, minlength=12) / max(seen.scl.size, 1)
-        counts[0] = 1.0 - share
+        place.mkdir(parents=True)
+        files = {
+            asset.key: pixels.write(
+                place / f"{asset.file}.tif", asset, layers[asset.key]
+            )
+            for asset in (*SIX, *sentinel2_items.beside(order.bands), SCL)
+        }
         item = sentinel2_items.item(
             granule,
             when,
             year=order.year,
             footprint=footprint,
-            shares=dict(enumerate(counts.tolist())),
+            shares=_shares(layers[SCL.key], pixels.share),
             files=files,
             coding=coding,
             seed=order.world.seed,
@@ -166,19 +155,22 @@ def _make(
     return items
 
 
-def _write_files(
-    place: Path,
-    here: Ground,
-    assets: Sequence[Asset],
-    layers: Sequence[NDArray[np.generic]],
-) -> Mapping[str, Written]:
-    place.mkdir(parents=True)
-    return {
-        asset.key: write_raster(
-            place / f"{asset.file}.tif",
-            here.raster(values, nodata=0),
-            here.frame,
-            nodata=0,
-        )
-        for asset, values in zip(assets, layers, strict=True)
-    }
+def _sight(
+    order: Order, when: Pass, light: Light, coding: Coding, *, steps: bool
+) -> Sight:
+    """Return bands, sun and instrument of a pass; ``steps``: of the real numbers."""
+    spec = order.spec
+    instrument = spec.sensor.instrument()._replace(offset=coding.offset)
+    more = [asset.key for asset in sentinel2_items.beside(order.bands)]
+    optics = [spec.optics(when.platform)]
+    if more:
+        optics.append(spec.msi_optics(when.platform, more))
+    if steps:
+        instrument = instrument._replace(dn_step=1.0)
+    return Sight(light, optics, instrument, spec.sensor.confusion())
+
+
+def _shares(scl: NDArray[np.uint8], covered: float) -> dict[int, float]:
+    """Return the share of valid pixels by class; at 0 that of the granule without."""
+    counts = np.bincount(scl.ravel(), minlength=12) / max(scl.size, 1)
+    return dict(enumerate(counts.tolist())) | {0: 1.0 - covered}

@@ -20,8 +20,8 @@ from qhsink.twin.recording import Instrument
 from qhsink.twin.sky import CIRRUS, COVER, RIM, SHADE, SKY_ROOM, Light, fill_sky
 
 LIT, HIDDEN, WET = 4, 5, 6
-"""Rows of ``fill_overhead`` after those of ``sky``: near infrared light on the slope over
-that on flat ground, as L2A leaves it; shares of snow and of open water."""
+"""Rows of ``fill_overhead`` after those of ``sky``: near infrared light on the slope
+over that on flat ground, as L2A leaves it; shares of snow and of open water."""
 OVERHEAD = 7
 
 

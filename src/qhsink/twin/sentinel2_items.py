@@ -38,8 +38,8 @@ EXTENSIONS = (
     "view/v1.0.0",
 )
 _ABOUT = (
-    "A small archive over real Qinghai regions: the L2A product carries every band and "
-    "the scene classification at its 60 m level (R60m); asset keys and item fields "
+    "A small archive over real Qinghai regions. All bands have one pixel size, such as "
+    "the product's R60m level, or each that of the real band; asset keys and item fields "
     "follow Earth Search's {}. Pixels outside the regions and their surroundings are "
     "nodata, as outside a swath."
 )
@@ -60,24 +60,26 @@ class Asset:
     """Central wavelength [um]."""
     width: float = 0.0
     """Full width at half maximum [um]."""
+    level: int = 20
+    """Edge of a pixel in the real product [m]."""
 
 
 SIX = (
-    Asset("blue", "B02", "Blue", "blue", 0.490, 0.098),
-    Asset("green", "B03", "Green", "green", 0.560, 0.045),
-    Asset("red", "B04", "Red", "red", 0.665, 0.038),
+    Asset("blue", "B02", "Blue", "blue", 0.490, 0.098, 10),
+    Asset("green", "B03", "Green", "green", 0.560, 0.045, 10),
+    Asset("red", "B04", "Red", "red", 0.665, 0.038, 10),
     Asset("nir08", "B8A", "NIR 2", "nir08", 0.865, 0.033),
     Asset("swir16", "B11", "SWIR 1.6μm", "swir16", 1.610, 0.143),
     Asset("swir22", "B12", "SWIR 2.2μm", "swir22", 2.190, 0.242),
 )
 """Bands in the order of ``qhsink.domain.scene.BANDS``."""
 BESIDE = (
-    Asset("coastal", "B01", "Coastal", "coastal", 0.443, 0.027),
+    Asset("coastal", "B01", "Coastal", "coastal", 0.443, 0.027, 60),
     Asset("rededge1", "B05", "Red Edge 1", "rededge", 0.704, 0.019),
     Asset("rededge2", "B06", "Red Edge 2", "rededge", 0.740, 0.018),
     Asset("rededge3", "B07", "Red Edge 3", "rededge", 0.783, 0.028),
-    Asset("nir", "B08", "NIR 1", "nir", 0.842, 0.145),
-    Asset("nir09", "B09", "NIR 3", "nir09", 0.945, 0.026),
+    Asset("nir", "B08", "NIR 1", "nir", 0.842, 0.145, 10),
+    Asset("nir09", "B09", "NIR 3", "nir09", 0.945, 0.026, 60),
 )
 """Bands that Landsat lacks, keys and order as ``spectra.BAND_NAMES["msi"]``."""
 SCL = Asset("scl", "SCL", "Scene classification map (SCL)", None)
@@ -298,21 +300,23 @@ def _product_names(
 def _asset(
     asset: Asset, granule: Granule, file: Written, coding: Coding
 ) -> dict[str, Any]:
+    frame = granule.at(asset.level).frame
     band: dict[str, Any] = {
         "nodata": 0,
         "data_type": "uint16" if asset.common_name else "uint8",
-        "spatial_resolution": granule.pixel_size,
+        "spatial_resolution": frame.pixel_size,
     }
     entry: dict[str, Any] = {
         "href": f"./{asset.file}.tif",
         "type": COG,
-        "title": f"{asset.title} - {granule.pixel_size:g}m",
-        "gsd": granule.pixel_size,
-        **lattice(granule.frame),
+        "title": asset.title,
+        "gsd": frame.pixel_size,
+        **lattice(frame),
         **(checksums(file) if coding.shelf == SHELF else {}),
         "roles": ["data"],
     }
     if asset.common_name:
+        entry["title"] = f"{asset.title} - {frame.pixel_size:g}m"
         band |= {"scale": coding.scale, "offset": coding.stated}
         entry["eo:bands"] = [
             {
