@@ -106,7 +106,14 @@ def collection(
         max(b[3] for b in boxes),
     ]
     days = sorted(item["properties"]["datetime"][:10] for item in items)
-    sizes = sorted({item["properties"]["gsd"] for item in items})
+    sizes = sorted(
+        {
+            entry["gsd"]
+            for item in items
+            for entry in (item["properties"], *item["assets"].values())
+            if "gsd" in entry
+        }
+    )
     return {
         "type": "Collection",
         "stac_version": STAC_VERSION,

@@ -54,6 +54,12 @@ class GranulePixels(Protocol):
     def write(self, path: Path, asset: Asset, values: NDArray[Any]) -> Written:
         """Write one layer as it comes from ``record``."""
 
+    def coarse(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return a layer as a small raster (y, x) of the granule, 0 where nothing is.
+
+        Pixels are taken as they are, not averaged.
+        """
+
 
 class OneLevel:
     """A granule whose bands are all of the archive's pixel size."""
@@ -87,6 +93,13 @@ class OneLevel:
         del asset
         here = self._here
         return write_raster(path, here.raster(values, nodata=0), here.frame, nodata=0)
+
+    def coarse(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return a layer as a small raster (y, x) of the granule, 0 where nothing is.
+
+        Pixels are taken as they are, not averaged.
+        """
+        return self._here.raster(values, nodata=0)
 
 
 class RealLevels:
@@ -139,6 +152,14 @@ class RealLevels:
             corner=(top * edge, left * edge),
             nodata=0,
         )
+
+    def coarse(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return a layer as a small raster (y, x) of the granule, 0 where nothing is.
+
+        Pixels are taken as they are, not averaged.
+        """
+        first = values.reshape(self._rows.size, -1)[:, 0]
+        return self._frame.fill(self._rows, self._columns, first, nodata=0)
 
     def _survey(self, part: slice) -> Cells:
         """Return what stands on some cells."""

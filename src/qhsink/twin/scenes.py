@@ -16,11 +16,13 @@ from shapely.geometry.base import BaseGeometry
 
 from qhsink.twin import sentinel2_items
 from qhsink.twin.catalog import outline_lonlat
-from qhsink.twin.granule_pixels import GranulePixels, OneLevel, RealLevels
+from qhsink.twin.granule_pixels import GranulePixels, Layers, OneLevel, RealLevels
 from qhsink.twin.granules import Granule, granules_over
 from qhsink.twin.levels import Sight
 from qhsink.twin.orders import Done, Item, Job, Order, write_item
 from qhsink.twin.sentinel2_items import SCL, SIX, Coding
+from qhsink.twin.sentinel2_metadata import write_metadata, write_thumbnail
+from qhsink.twin.sentinel2_names import moment, product_of
 from qhsink.twin.sky import Light, cirrus_field, cloud_field
 from qhsink.twin.spec import Pass, TwinSpec
 from qhsink.twin.sun import sun_position
@@ -72,7 +74,7 @@ def lights(spec: TwinSpec, *, seed: int, year: int) -> list[Light]:
     return [
         light_of(
             Overhead(
-                taken=sentinel2_items.moment(when, year),
+                taken=moment(when, year),
                 cloud=when.cloud,
                 cirrus=when.cirrus,
                 snow_line=when.snow_line_m,
@@ -130,8 +132,16 @@ def _make(
         for when, light in dates
     ]
     items = []
-    for (when, _), layers in zip(dates, pixels.record(sights), strict=True):
-        name = sentinel2_items.item_id(granule, when, order.year, coding.shelf)
+    for (when, light), layers in zip(dates, pixels.record(sights), strict=True):
+        product = product_of(
+            granule,
+            when,
+            light,
+            year=order.year,
+            baseline=coding.baseline,
+            grid=order.terrain.crs,
+        )
+        name = sentinel2_items.item_id(product, coding.shelf)
         place = order.folder / coding.shelf.id / granule.name / name
         place.mkdir(parents=True)
         files = {
@@ -140,12 +150,19 @@ def _make(
             )
             for asset in (*SIX, *sentinel2_items.beside(order.bands), SCL)
         }
+        shares = _shares(layers[SCL.key], pixels.share)
+        files |= write_metadata(
+            place,
+            product,
+            shares,
+            coding=(coding.scale, coding.stated),
+            outlines=(footprint, pixels.valid),
+        )
+        files |= write_thumbnail(place, _true_colour(pixels, layers, coding))
         item = sentinel2_items.item(
-            granule,
-            when,
-            year=order.year,
+            product,
             footprint=footprint,
-            shares=_shares(layers[SCL.key], pixels.share),
+            shares=shares,
             files=files,
             coding=coding,
             seed=order.world.seed,
@@ -153,6 +170,17 @@ def _make(
         items.append(write_item(place, item))
         done(f"{granule.name} {when.on(order.year)}")
     return items
+
+
+def _true_colour(
+    pixels: GranulePixels, layers: Layers, coding: Coding
+) -> NDArray[np.float64]:
+    """Return red, green and blue reflectance of a granule, coarse, shape (3, y, x)."""
+    found = []
+    for key in ("red", "green", "blue"):
+        dn = pixels.coarse(layers[key]).astype(np.float64)
+        found.append(np.where(dn > 0.0, dn * coding.scale + coding.offset, 0.0))
+    return np.stack(found)
 
 
 def _sight(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from importlib.metadata import version
 from typing import Any, Literal, get_args
 
 from shapely.geometry.base import BaseGeometry
@@ -22,24 +22,24 @@ from qhsink.twin.catalog import (
     lattice,
 )
 from qhsink.twin.granules import Granule
-from qhsink.twin.product_spec import Overpass
+from qhsink.twin.sentinel2_metadata import METADATA, THUMBNAIL, cloud_share
+from qhsink.twin.sentinel2_names import Product
 from qhsink.twin.spec import Pass, SensorSection
-from qhsink.twin.sun import sun_position
 
-ORBIT = 4
-"""Relative orbit number written into product names."""
 EXTENSIONS = (
     "eo/v1.1.0",
     "file/v2.1.0",
     "grid/v1.1.0",
     "mgrs/v1.0.0",
+    "processing/v1.1.0",
     "projection/v1.1.0",
     "raster/v1.1.0",
+    "sentinel-2/v1.0.0",
     "view/v1.0.0",
 )
 _ABOUT = (
     "A small archive over real Qinghai regions. All bands have one pixel size, such as "
-    "the product's R60m level, or each that of the real band; asset keys and item fields "
+    "the product's R60m level, or each its own; asset keys and item fields "
     "follow Earth Search's {}. Pixels outside the regions and their surroundings are "
     "nodata, as outside a swath."
 )
@@ -98,7 +98,6 @@ def beside(choice: Choice) -> tuple[Asset, ...]:
 
 SCL_SHARES = {
     1: "s2:saturated_defective_pixel_percentage",
-    2: "s2:dark_features_percentage",
     3: "s2:cloud_shadow_percentage",
     4: "s2:vegetation_percentage",
     5: "s2:not_vegetated_percentage",
@@ -110,10 +109,6 @@ SCL_SHARES = {
     11: "s2:snow_ice_percentage",
 }
 """Scene class to the item property that carries its share of the valid pixels."""
-
-CLOUD_CLASSES = (8, 9, 10)
-"""Classes that make up ``eo:cloud_cover``, as in the real product."""
-
 
 SHELF = Shelf(
     "sentinel-2-c1-l2a",
@@ -186,24 +181,17 @@ def passes_in(passes: Sequence[Pass], year: int) -> list[Pass]:
     ]
 
 
-def moment(when: Overpass, year: int) -> datetime:
-    """Return the datatake's start (UTC)."""
-    return datetime.combine(when.on(year), time.fromisoformat(when.time), UTC)
-
-
-def item_id(granule: Granule, when: Pass, year: int, shelf: Shelf) -> str:
+def item_id(product: Product, shelf: Shelf) -> str:
     """Return the id of an item, as its collection names them."""
-    letter, start = when.platform[-1].upper(), moment(when, year)
+    letter, start, name = product.letter, product.start, product.granule.name
     if shelf == OLDER_SHELF:
-        return f"S2{letter}_{granule.name}_{start:%Y%m%d}_0_L2A"
-    return f"S2{letter}_T{granule.name}_{start:%Y%m%dT%H%M%S}_L2A"
+        return f"S2{letter}_{name}_{start:%Y%m%d}_0_L2A"
+    return f"S2{letter}_T{name}_{start:%Y%m%dT%H%M%S}_L2A"
 
 
 def item(
-    granule: Granule,
-    when: Pass,
+    product: Product,
     *,
-    year: int,
     footprint: BaseGeometry,
     shares: Mapping[int, float],
     files: Mapping[str, Written],
@@ -214,12 +202,8 @@ def item(
 
     Parameters
     ----------
-    granule : Granule
-        Where.
-    when : Pass
-        Date, time and platform.
-    year : int
-        Calendar year.
+    product : Product
+        Where, when and by what.
     footprint : shapely geometry
         Outline of the valid pixels, longitude and latitude.
     shares : mapping of int to float
@@ -232,39 +216,38 @@ def item(
     seed : int
         Of the world.
     """
-    start = moment(when, year)
-    sensed = start + timedelta(seconds=15)
+    granule = product.granule
     lon, lat = granule.centre
-    elevation, azimuth = sun_position(sensed, lon, lat)
     properties = {
-        "datetime": iso(sensed),
-        "created": iso(start + timedelta(hours=4)),
-        "platform": when.platform,
+        "created": iso(product.made),
+        "platform": product.platform,
         "constellation": "sentinel-2",
         "instruments": ["msi"],
-        "gsd": granule.pixel_size,
-        "eo:cloud_cover": round(
-            100.0 * sum(shares.get(k, 0.0) for k in CLOUD_CLASSES), 4
-        ),
+        "eo:cloud_cover": round(100.0 * cloud_share(shares), 6),
         "proj:epsg": granule.epsg,
         "proj:centroid": {"lat": round(lat, 5), "lon": round(lon, 5)},
         "mgrs:utm_zone": granule.zone,
         "mgrs:latitude_band": granule.latitude_band,
         "mgrs:grid_square": granule.square,
         "grid:code": f"MGRS-{granule.name}",
-        "view:sun_elevation": round(elevation, 4),
-        "view:sun_azimuth": round(azimuth, 4),
-        **_product_names(granule, when, start, coding.baseline),
-        "s2:nodata_pixel_percentage": round(100.0 * shares[0], 4),
+        **_angles(product),
+        **_product_properties(product),
+        "s2:degraded_msi_data_percentage": 0,
+        "s2:nodata_pixel_percentage": round(100.0 * shares[0], 6),
         **{
-            name: round(100.0 * shares.get(code, 0.0), 4)
+            name: round(100.0 * shares.get(code, 0.0), 6)
             for code, name in SCL_SHARES.items()
         },
-        "earthsearch:boa_offset_applied": coding.applied,
+        "datetime": iso(product.sensed),
+        "updated": iso(product.made),
+        "processing:software": {"qhsink": version("qhsink")},
         "qhsink:seed": seed,
     }
+    if coding.shelf == OLDER_SHELF:
+        properties["s2:sequence"] = "0"
+        properties["earthsearch:boa_offset_applied"] = coding.applied
     return feature(
-        item_id(granule, when, year, coding.shelf),
+        item_id(product, coding.shelf),
         coding.shelf.id,
         footprint=footprint,
         properties=properties,
@@ -272,35 +255,60 @@ def item(
             asset.key: _asset(asset, granule, files[asset.key], coding)
             for asset in (*SIX, *BESIDE, SCL)
             if asset.key in files
-        },
+        }
+        | _metadata_assets(files, coding),
         extensions=EXTENSIONS,
         depth=2,
     )
 
 
-def _product_names(
-    granule: Granule, when: Pass, start: datetime, baseline: str
-) -> dict[str, Any]:
-    letter = when.platform[-1].upper()
-    sensed = start.strftime("%Y%m%dT%H%M%S")
-    made = (start + timedelta(hours=4)).strftime("%Y%m%dT%H%M%S")
-    number = baseline.replace(".", "")
+def _angles(product: Product) -> dict[str, float]:
+    (sun, sun_azimuth), (view, view_azimuth) = product.sun, product.view
     return {
-        "s2:product_type": "S2MSI2A",
-        "s2:processing_baseline": baseline,
-        "s2:product_uri": (
-            f"S2{letter}_MSIL2A_{sensed}_N{number}_R{ORBIT:03d}"
-            f"_T{granule.name}_{made}.SAFE"
-        ),
-        "s2:generation_time": iso(start + timedelta(hours=4)),
-        "s2:datatake_type": "INS-NOBS",
+        "view:azimuth": round(view_azimuth, 6),
+        "view:incidence_angle": round(view, 6),
+        "view:sun_azimuth": round(sun_azimuth, 6),
+        "view:sun_elevation": round(90.0 - sun, 6),
     }
+
+
+def _product_properties(product: Product) -> dict[str, Any]:
+    return {
+        "s2:tile_id": product.tile_id,
+        "s2:product_type": "S2MSI2A",
+        "s2:processing_baseline": product.baseline,
+        "s2:product_uri": product.uri,
+        "s2:generation_time": iso(product.made),
+        "s2:datatake_id": product.datatake_id,
+        "s2:datatake_type": "INS-NOBS",
+        "s2:datastrip_id": product.datastrip_id,
+        "s2:reflectance_conversion_factor": product.reflectance_conversion,
+    }
+
+
+def _metadata_assets(files: Mapping[str, Written], coding: Coding) -> dict[str, Any]:
+    """Return the assets that are no rasters."""
+    found: dict[str, Any] = {
+        key: {"href": f"./{name}", "type": media, "roles": ["metadata"]}
+        for key, (name, media) in METADATA.items()
+    }
+    key, name = THUMBNAIL
+    found[key] = {
+        "href": f"./{name}",
+        "type": "image/jpeg",
+        "title": "Thumbnail of preview image",
+        "roles": ["thumbnail"],
+    }
+    if coding.shelf == SHELF:
+        return {key: entry | checksums(files[key]) for key, entry in found.items()}
+    return found
 
 
 def _asset(
     asset: Asset, granule: Granule, file: Written, coding: Coding
 ) -> dict[str, Any]:
     frame = granule.at(asset.level).frame
+    shape = lattice(frame)
     band: dict[str, Any] = {
         "nodata": 0,
         "data_type": "uint16" if asset.common_name else "uint8",
@@ -311,7 +319,8 @@ def _asset(
         "type": COG,
         "title": asset.title,
         "gsd": frame.pixel_size,
-        **lattice(frame),
+        "proj:shape": shape["proj:shape"],
+        "proj:transform": shape["proj:transform"],
         **(checksums(file) if coding.shelf == SHELF else {}),
         "roles": ["data"],
     }
