@@ -6,11 +6,19 @@ import json
 import subprocess
 import sys
 from dataclasses import fields, replace
+from datetime import date
 
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
+from qhsink.config import SourceConfig
+from qhsink.domain.period import Period
+from qhsink.domain.scene import BANDS
+from qhsink.sources.reading import read_window
+from qhsink.sources.stac import pin_scenes
 from qhsink.twin.archive import build_archive
 from qhsink.twin.levels import Cells, Sight, expose_levels, pixels_of
 from qhsink.twin.sensor import expose
@@ -208,6 +216,32 @@ def test_files_lie_on_the_real_lattice_of_their_band(archive, shared_dir):
             assert list(file.shape) == true["proj:shape"]
             assert list(file.transform)[:6] == asset["proj:transform"][:6]
             assert file.transform.c % 60 == file.transform.f % 60 == 0
+
+
+def test_the_pipeline_averages_the_ten_metre_bands_onto_twenty(archive):
+    source = SourceConfig(kind="static", url=str(archive / "catalog.json"))
+    season = Period(date(2025, 6, 1), date(2025, 9, 30), "2025")
+    everywhere = (-180.0, -90.0, 180.0, 90.0)
+    (scene,) = pin_scenes(source, project=archive, bbox=everywhere, period=season)
+    files = {file.band: file.href for file in scene.files}
+    with rasterio.open(files["mask"]) as file:
+        scl = file.read(1)
+        rows, columns = (np.flatnonzero((scl > 0).any(axis=axis)) for axis in (1, 0))
+        shape = (int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1)
+        corner = file.transform @ Affine.translation(int(columns[0]), int(rows[0]))
+        crs = file.crs.to_wkt()
+    window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    stack = read_window([scene], GeoBox(shape, corner, crs))
+    np.testing.assert_array_equal(stack.mask[0], scl[window])
+    for band, factor in (("red", 2), ("nir", 1)):
+        with rasterio.open(files[band]) as file:
+            dn = file.read(1).astype(float)
+        means = dn.reshape(5490, factor, 5490, factor).mean(axis=(1, 3))[window]
+        found = stack.reflectance[0, BANDS.index(band)]
+        held = means > 0
+        assert held.sum() > 5_000
+        # Reflectance times 10 000 is the number less the offset; half are rounded.
+        np.testing.assert_allclose(found[held], means[held] - 1_000, atol=0.76)
 
 
 def test_levels_hold_something_at_the_same_places(archive):

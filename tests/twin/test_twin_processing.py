@@ -51,7 +51,7 @@ def scenes_of(catalogue: Path):
 @pytest.mark.parametrize(
     ("processing", "rule", "offset"),
     [
-        ("collection-1", "offset -0.1 stated, archive says it is not applied", -0.1),
+        ("collection-1", "offset -0.1 stated, baseline >= 04.00 agrees", -0.1),
         ("before-04", "offset 0 stated, baseline < 04.00 agrees", 0.0),
         ("both-flags", "not applied twice", 0.0),
     ],
