@@ -86,10 +86,8 @@ twin.add_command(plots)
     "--s2-bands",
     "bands",
     type=click.Choice(["six", "red-edge", "all"]),
-    default="six",
-    show_default=True,
     help="Sentinel-2 with the bands that Landsat has too, with B05 to B07 beside them, "
-    "or with all twelve.",
+    "or with all twelve.  [default: red-edge; all at 20 m]",
 )
 @click.option("--coarse", is_flag=True, help="Shorthand for --pixel-size 240.")
 @click.option("--force", is_flag=True, help="Build again even if it is complete.")
@@ -101,7 +99,7 @@ def build(
     pixel_size: float,
     products: str,
     processing: Processing,
-    bands: Choice,
+    bands: Choice | None,
     coarse: bool,
     force: bool,
 ) -> None:
@@ -110,6 +108,7 @@ def build(
     from qhsink.grid import qinghai_albers
     from qhsink.regions.database import load_database
     from qhsink.twin.archive import build_archive, read_manifest
+    from qhsink.twin.granules import LEVELS_M
 
     project = project_dir()
     database = load_database(project / "aoi" / "qinghai.gpkg")
@@ -127,7 +126,7 @@ def build(
         pixel_size_m=COARSE_M if coarse else pixel_size,
         products=[name.strip() for name in products.split(",") if name.strip()],
         processing=processing,
-        bands=bands,
+        bands=bands or ("all" if pixel_size == LEVELS_M else "red-edge"),
         on_progress=steps,
         force=force,
     )

@@ -23,6 +23,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from qhsink.twin.frames import Counts
 from qhsink.twin.ground import ground_on
 from qhsink.twin.noise import OCTAVE_SD, gradient_noise, lattice_hash
 from qhsink.twin.product_spec import EchoSection, RadarSection
@@ -75,7 +76,7 @@ def scatter(
     land: Landscape,
     x: NDArray[np.float64],
     y: NDArray[np.float64],
-    pixel: NDArray[np.int64],
+    pixel: Counts,
     *,
     day: float,
     snow_line: float,

@@ -24,7 +24,7 @@ from shapely.geometry.base import BaseGeometry
 
 from qhsink.twin.catalog import COG, Shelf, Written, checksums, feature, lattice
 from qhsink.twin.cog import FLOAT_PREDICTOR, write_raster
-from qhsink.twin.frames import LONLAT, Frame, project
+from qhsink.twin.frames import LONLAT, Counts, Frame, project
 from qhsink.twin.noise import OCTAVE_SD, gradient_noise, random_pair, table_value
 from qhsink.twin.orders import Done, Item, Job, Order, write_item
 from qhsink.twin.places import CHUNK
@@ -176,7 +176,7 @@ def _fill_heights(
 
 
 def _with_error(
-    values: NDArray[np.float64], number: NDArray[np.int64], tile: Tile, order: Order
+    values: NDArray[np.float64], number: Counts, tile: Tile, order: Order
 ) -> NDArray[np.float64]:
     """Return heights as the product has them: with its errors, in its steps."""
     rules, found = order.spec.dem, np.empty(values.size)

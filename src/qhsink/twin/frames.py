@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
+Counts = NDArray[np.integer[Any]]
+"""Rows or columns."""
 LONLAT = 4326
 """EPSG code of geographic coordinates."""
 _CONTROL = {True: 0.02, False: 1_920.0}
@@ -95,8 +97,8 @@ class Frame:
 
     def fill(
         self,
-        rows: NDArray[np.int64],
-        columns: NDArray[np.int64],
+        rows: Counts,
+        columns: Counts,
         values: NDArray[Any],
         *,
         nodata: float,
@@ -106,9 +108,7 @@ class Frame:
         raster[rows, columns] = values
         return raster
 
-    def numbers(
-        self, rows: NDArray[np.int64], columns: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
+    def numbers(self, rows: Counts, columns: Counts) -> Counts:
         """Return absolute column and row in the CRS, shape (2, n): noise is theirs."""
         return np.stack(
             [

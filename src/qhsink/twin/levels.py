@@ -16,6 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from qhsink.twin.emulator import BANDS, CHUNK
+from qhsink.twin.frames import Counts
 from qhsink.twin.recording import (
     Instrument,
     draws_of,
@@ -47,7 +48,7 @@ class Cells:
     from west to east.
     """
 
-    number: NDArray[np.int64]
+    number: Counts
     """Absolute column and row of each cell in its UTM zone, shape (2, cells)."""
     x: NDArray[np.float64]
     """Grid coordinate of the fine pixels [m], shape (36 cells,)."""
@@ -125,7 +126,7 @@ def expose_levels(
     return Levels(dn, scl)
 
 
-def pixels_of(cells: NDArray[np.int64], level: int) -> NDArray[np.int64]:
+def pixels_of(cells: Counts, level: int) -> NDArray[np.int64]:
     """Return absolute column and row of cells' pixels at a level, shape (2, n)."""
     edge = CELL_M // level
     rows, columns = np.divmod(np.arange(edge * edge), edge)

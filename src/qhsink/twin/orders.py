@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
-from qhsink.twin.frames import Frame, project
+from qhsink.twin.frames import Counts, Frame, project
 from qhsink.twin.granules import LEVELS_M
 from qhsink.twin.sentinel2_items import Choice, Processing
 from qhsink.twin.spec import TwinSpec
@@ -115,15 +115,16 @@ class Ground:
     frame: Frame
     valid: BaseGeometry
     """Their outline in the frame's CRS."""
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    """As small as they go: a granule has millions, and they wait through all dates."""
+    columns: NDArray[np.int32]
     x: NDArray[np.float64]
     """Grid coordinate [m], shape (n,)."""
     y: NDArray[np.float64]
     land: Landscape
 
     @property
-    def pixel(self) -> NDArray[np.int64]:
+    def pixel(self) -> Counts:
         """Absolute column and row, shape (2, n)."""
         return self.frame.numbers(self.rows, self.columns)
 
@@ -140,7 +141,8 @@ def survey(order: Order, part: BaseGeometry, frame: Frame) -> Ground:
     x, y = frame.places(rows, columns, grid)
     shore = order.terrain.shore(frame.shape, frame.transform, pyproj.CRS(frame.epsg))
     land = order.world.at(x, y, shore[rows, columns])
-    return Ground(frame, valid, rows, columns, x, y, land)
+    small = rows.astype(np.int32), columns.astype(np.int32)
+    return Ground(frame, valid, *small, x, y, land)
 
 
 class Strips:

@@ -15,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from qhsink.twin.emulator import BANDS, CHUNK, Emulator
+from qhsink.twin.frames import Counts
 from qhsink.twin.recording import (
     Instrument,
     draws_of,
@@ -92,7 +93,7 @@ def expose(  # noqa: PLR0913 - a pixel, what lights it and what looks at it
     land: Landscape,
     x: NDArray[np.float64],
     y: NDArray[np.float64],
-    pixel: NDArray[np.int64],
+    pixel: Counts,
     light: Light,
     optics: Optics,
     instrument: Instrument,
@@ -108,7 +109,7 @@ def expose(  # noqa: PLR0913 - a pixel, what lights it and what looks at it
         The places.
     x, y : float64 arrays of shape (n,)
         Their grid coordinates [m].
-    pixel : int64 array of shape (2, n)
+    pixel : integer array of shape (2, n)
         Absolute column and row of each pixel in its UTM zone: noise is theirs.
     light : Light
         Sun, clouds, season and swath.
@@ -131,7 +132,7 @@ def expose(  # noqa: PLR0913 - a pixel, what lights it and what looks at it
         _fill_exposure(
             x[part],
             y[part],
-            pixel[:, part],
+            pixel[:, part].astype(np.int64),
             (here.slope_x, here.slope_y),
             np.stack([getattr(state, f.name) for f in fields(state)]),
             light,
