@@ -171,10 +171,8 @@ def test_granule_metadata_states_lattice_and_angles(folder, ours):
     assert mean == pytest.approx(
         90 - ours["properties"]["view:sun_elevation"], abs=1e-5
     )
-    # Farther north the sun stands lower: by a degree in 110 km.
-    assert grids["Zenith"][0, 11] - grids["Zenith"][-1, 11] == pytest.approx(
-        1.0, abs=0.3
-    )
+    # Farther north the sun stands lower: by a degree in 110 km at noon, less before.
+    assert 0.4 < grids["Zenith"][0, 11] - grids["Zenith"][-1, 11] < 1.1
     views = root.findall(".//Mean_Viewing_Incidence_Angle")
     assert [view.get("bandId") for view in views] == [str(k) for k in range(13)]
     for view in views:

@@ -65,19 +65,22 @@ def write_window(
     *,
     corner: tuple[int, int],
     nodata: float,
+    averaged: bool,
 ) -> Written:
     """Write a part (y, x) of a frame's raster, and return the file's size and digest.
 
     ``corner`` is its first row and column; all else is nodata, and costs neither memory
-    nor room on disk.
+    nor room on disk. ``averaged``: the overview holds means, as of reflectance, and
+    not single pixels, as of classes.
     """
     row, column = corner
+    how = {"overview_resampling": "average" if averaged else "nearest"}
     with (
         rasterio.Env(GDAL_CACHEMAX=64),
         rasterio.open(
             path,
             "w",
-            **COG_OPTIONS,
+            **(COG_OPTIONS | how),
             height=frame.height,
             width=frame.width,
             count=1,

@@ -151,6 +151,7 @@ class RealLevels:
             _finer(self._frame, asset.level),
             corner=(top * edge, left * edge),
             nodata=0,
+            averaged=asset.common_name is not None,
         )
 
     def coarse(self, values: NDArray[Any]) -> NDArray[Any]:
