@@ -18,6 +18,7 @@ from markupsafe import Markup
 from qhsink.mapping.card.promises import broken_promises
 from qhsink.mapping.training import ENSEMBLE
 from qhsink.reporting.figures import data_uri
+from qhsink.reporting.translations import domain_in_chinese
 from qhsink.reporting.wording import Words
 
 CAPTIONS: Mapping[str, tuple[Words, Words]] = {
@@ -118,6 +119,7 @@ def render_model_page(
         science=science,
         scores=science["validation"]["runs"]["models"][ENSEMBLE],
         simulated=science.get("provenance") == "simulated",
+        domain_zh=domain_in_chinese(science.get("domain", "")),
         broken=broken_promises(science, card["run"]["cpu_ms_per_mpx"]),
         target=target,
         unit="" if target.unit == "1" else target.unit,
