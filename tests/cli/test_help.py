@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from qhsink.cli import COMMANDS, LazyGroup, cli
+
+PROJECT = Path(__file__).parents[2]
+DOCS = PROJECT / "docs"
 
 
 def leaves(command=cli, name="qhsink"):
@@ -86,3 +91,28 @@ def test_the_first_page_lists_every_command_once_under_a_heading():
 @pytest.mark.parametrize("group", ["aoi", "estimate", "indicators", "models"])
 def test_a_purpose_is_never_cut(group):
     assert not cut(shown(f"qhsink {group}"))
+
+
+def typed_in(path):
+    """Commands that a document shows, continued lines joined."""
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    found = re.findall(r"^(?: {4}|\$ )?(qhsink [a-z-][^#\n]*)", text, re.MULTILINE)
+    return [line for line in found if line.split()[1] in COMMANDS]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["README.md", "README.zh-CN.md", *(f"docs/{p.name}" for p in DOCS.glob("*.md"))],
+)
+def test_a_command_in_the_documents_exists_with_its_options(name):
+    for line in typed_in(PROJECT / name):
+        words = line.split()
+        known = [n for n in LEAVES if words[: len(n.split())] == n.split()]
+        if not known:
+            assert any(n.startswith(" ".join(words[:2]) + " ") for n in LEAVES), line
+            assert words[2:] == ["--help"], line
+            continue
+        command = LEAVES[max(known, key=len)]
+        taken = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
+        given = set(re.findall(r"--[a-z][a-z0-9-]*", line))
+        assert given - {"--help"} <= taken, line
