@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from qhsink.reporting.layout import card_scores, card_summary, form_of, scalar_text
+from qhsink.reporting.layout import card_scores, form_of, scalar_text
 
 
 @pytest.mark.parametrize(
@@ -47,31 +47,6 @@ def test_a_value_is_laid_out_by_its_shape(value, form):
 )
 def test_a_scalar_reads_well(value, text):
     assert scalar_text(value) == text
-
-
-def test_a_long_card_is_cut_to_what_a_reader_needs():
-    models = {"ensemble": {"r2": 0.81}, "forest": {"r2": 0.79}}
-    card = {
-        "id": "fvc-1",
-        "run": {"command": "qhsink train"},
-        "science": {
-            "definition": {"zh": "甲", "en": "a"},
-            "not_for": "elsewhere",
-            "features": [{"name": "ndvi"}],
-            "validation": {"runs": {"models": models, "by_observed": [1]}},
-        },
-    }
-    assert card_summary(card) == {
-        "id": "fvc-1",
-        "definition": {"zh": "甲", "en": "a"},
-        "not_for": "elsewhere",
-        "runs": {"models": models},
-    }
-
-
-def test_a_short_card_is_shown_whole():
-    card = {"id": "fvc-1", "data": {"rows": 3}}
-    assert card_summary(card) == card
 
 
 def test_the_scores_of_a_card_are_those_of_its_own_model():

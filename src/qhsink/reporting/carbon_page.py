@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
 from qhsink.reporting.carbon_words import (
     ecosystem_words,
     left_out_words,
@@ -18,6 +15,7 @@ from qhsink.reporting.carbon_words import (
     spread_words,
     warning_in_chinese,
 )
+from qhsink.reporting.templating import page_environment, page_style
 from qhsink.reporting.tornado import tornado
 
 
@@ -28,13 +26,7 @@ def write_carbon_page(record: Mapping[str, Any], path: Path) -> None:
 
 def render_carbon_page(record: Mapping[str, Any]) -> str:
     """Return the page of a carbon record."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("qhsink.reporting", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters |= {
         "mass": mass_words,
         "spread_of": spread_words,
@@ -45,11 +37,10 @@ def render_carbon_page(record: Mapping[str, Any]) -> str:
         "source_name": source_words,
         "warning_zh": warning_in_chinese,
     }
-    style = Path(__file__).parent / "templates" / "page.css"
     text: str = environment.get_template("carbon.html.j2").render(
         r=record,
         simulated=record["provenance"] == "simulated",
-        style=Markup(style.read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        style=page_style(),
         chart=tornado(record["contributions"], centre=record["carbon_t"]),
     )
     return text

@@ -331,7 +331,7 @@ def _png(figure: Figure) -> bytes:
     canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib types this not
     drawn = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]  # the same
     image = Image.fromarray(drawn[:, :, :3])
-    image = image.quantize(256, dither=Image.Dither.NONE)
+    image = image.quantize(128, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()

@@ -10,13 +10,6 @@ from qhsink.reporting.digits import MISSING
 
 Form = Literal["table", "texts", "matrix", "rows", "list", "inline", "scalar"]
 
-_CARD_KEYS = (
-    "definition", "domain", "not_for", "limits", "source", "samples",
-    "fold_rule", "fold_limits", "row_autocorrelation", "precedence", "accuracy",
-    "by_class",
-)  # fmt: skip
-_CARD_TABLES = ("groups", "models", "interval_coverage")
-
 
 def form_of(value: object) -> Form:
     """Return how a value is laid out.
@@ -45,27 +38,6 @@ def scalar_text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return str(value)
-
-
-def card_summary(card: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a reader of a report needs of a model card.
-
-    What it learnt from, how well it does and what it is not for; a card without a
-    ``science`` part is short and shown whole.
-    """
-    science = card.get("science")
-    if not isinstance(science, Mapping):
-        return dict(card)
-    top = {k: v for k, v in card.items() if form_of(v) == "scalar"}
-    told = {k: science[k] for k in _CARD_KEYS if k in science}
-    validation = science.get("validation")
-    if isinstance(validation, Mapping):
-        told |= {
-            name: {k: part[k] for k in _CARD_TABLES if k in part}
-            for name, part in validation.items()
-            if isinstance(part, Mapping)
-        }
-    return top | told
 
 
 def card_scores(card: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import jinja2
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from qhsink.mapping.card.promises import broken_promises
 from qhsink.mapping.training import ENSEMBLE
 from qhsink.reporting.figures import data_uri
+from qhsink.reporting.templating import page_environment, page_style
 from qhsink.reporting.translations import domain_in_chinese
 from qhsink.reporting.wording import Words
 
@@ -105,14 +104,7 @@ def render_model_page(
     target : TargetWords
         Name and unit of what is predicted.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("qhsink.reporting", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = Path(__file__).parent / "templates" / "page.css"
+    environment = page_environment()
     science = card["science"]
     page: str = environment.get_template("model.html.j2").render(
         card=card,
@@ -124,7 +116,7 @@ def render_model_page(
         target=target,
         unit="" if target.unit == "1" else target.unit,
         body=Markup(_as_html(text)),  # noqa: S704 - markup in the text is escaped
-        style=Markup(style.read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        style=page_style(),
         figures=[
             (*CAPTIONS[name], Markup(data_uri(pictures[name])))  # noqa: S704 - base64
             for name in CAPTIONS

@@ -35,6 +35,7 @@ from qhsink.reporting.grouping import (
 )
 from qhsink.reporting.intervals import interval_charts
 from qhsink.reporting.record import RegionPicture, ReportRow, RunReport
+from qhsink.reporting.templating import page_environment, page_style
 
 _KEPT_CONTROLS = "\t\n"
 _BEIJING = timezone(timedelta(hours=8))
@@ -78,7 +79,7 @@ def render_page(report: RunReport) -> str:
         .render(
             report=report,
             simulated=report.provenance == "simulated",
-            style=Markup(_template_text("page.css")),  # noqa: S704 - our own file
+            style=page_style(),
             given=given,
             partly=len({estimate.provenance for estimate in estimates}) > 1,
             statuses=list(dict.fromkeys(estimate.status for estimate in estimates)),
@@ -177,14 +178,8 @@ def _uri(png: bytes) -> Markup:
 
 
 def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("qhsink.reporting", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_clean,
-    )
+    environment = page_environment()
+    environment.finalize = _clean
     environment.filters |= {
         "estimate": digits.estimate_text,
         "estimate_zh": digits.chinese_estimate_text,
@@ -219,7 +214,6 @@ def _templates() -> jinja2.Environment:
         "field": field_words,
         "scalar": layout.scalar_text,
         "form": layout.form_of,
-        "summary": layout.card_summary,
         "scores": layout.card_scores,
     }
     environment.globals |= {
@@ -245,8 +239,3 @@ def _clean(value: Any) -> Any:
         for sign in value
         if sign in _KEPT_CONTROLS or unicodedata.category(sign) not in _DROPPED
     )
-
-
-def _template_text(name: str) -> str:
-    folder = Path(__file__).parent / "templates"
-    return (folder / name).read_text(encoding="utf-8")
