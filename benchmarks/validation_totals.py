@@ -271,4 +271,33 @@ def methodology() -> Case:
     )
 
 
-BUILDERS = (stratified, clusters_and_phases, ratios, regression, idaho, methodology)
+def petition() -> Case:
+    """Cochran 1977, table 2.1: signatures on 50 of 676 sheets."""
+    signatures = (42, 41, 36, 32, 29, 27, 23, 19, 16, 15, 14, 11, 10, 9, 7, 6, 5, 4, 3)
+    sheets = (23, 4, 1, 1, 1, 2, 1, 1, 2, 2, 1, 1, 1, 1, 1, 3, 2, 1, 1)
+    y = np.repeat(signatures, sheets)
+    ours = total(
+        pd.DataFrame({"y": y.astype(str)}),
+        *("--y", "y", "--method", "srs", "--population", 676, "--fpc"),
+    )
+    variance = ours["se_mean"] ** 2 * 50 / (1.0 - 50 / 676)
+    return Case(
+        "Simple random sample of sheets",
+        "Cochran 1977, Sampling Techniques, 3rd ed., table 2.1, sections 2.6 and 2.8",
+        (
+            Figure("total of signatures", 19_888, ours["total"], 0.5),
+            Figure("s squared", 229.0, variance, 0.05),
+        ),
+        "The printed 80 % limits, 18,107 and 21,669, take the quantile as 1.28.",
+    )
+
+
+BUILDERS = (
+    petition,
+    stratified,
+    clusters_and_phases,
+    ratios,
+    regression,
+    idaho,
+    methodology,
+)

@@ -158,8 +158,8 @@ def stratified_sample(
     Raises
     ------
     TableError
-        When a stratum has one cluster, ``fpc`` meets more sampled than exist, or
-        neither sizes nor weights are known.
+        When a stratum has one cluster, more are sampled than exist, or neither sizes
+        nor weights are known.
     """
     stratum = np.zeros(count, dtype=np.intp) if stratum is None else stratum
     parts = int(stratum.max()) + 1
@@ -176,8 +176,9 @@ def stratified_sample(
             remedy="Give --population, or --strata with units.",
         )
     fraction = np.zeros(parts)
-    if fpc and frame is not None:
-        fraction = _fractions(counts, frame)
+    if frame is not None and (fpc or weight is None):
+        drawn = _fractions(counts, frame)
+        fraction = drawn if fpc else fraction
     if weight is None and frame is not None:
         weight = (frame / counts)[stratum]
     return StratifiedClusters(np.asarray(weight, dtype=float), stratum, codes, fraction)
@@ -199,9 +200,9 @@ def _fractions(counts: Codes, frame: Floats) -> Floats:
         worst = int(np.argmax(fraction))
         raise TableError(
             f"{counts[worst]} sampled of {frame[worst]:g} in the frame",
-            expected="no more sampled than exist under --fpc",
-            remedy="Correct the sizes, or leave out --fpc if units were drawn with "
-            "replacement.",
+            expected="no more sampled than exist",
+            remedy="Give sizes in sampling units, not in hectares; of a draw with "
+            "replacement give --weight without --fpc.",
         )
     return np.minimum(fraction, 1.0)
 

@@ -15,6 +15,10 @@ from qhsink.domain.errors import RegionError, TableError
 ENCODINGS = ("utf-8-sig", "gb18030")
 """Tried in turn: with or without a byte order mark, then what Chinese Excel writes."""
 
+SEPARATORS = (";", "\t")
+"""Columns may also be separated by these, as spreadsheets write them; the decimal sign
+is a point all the same."""
+
 _PLACES = "lon", "lat"
 
 
@@ -25,6 +29,11 @@ def read_csv(path: Path) -> pd.DataFrame:
     ------
     TableError
         When the file is absent, not text, empty, ragged, or repeats a column.
+
+    Notes
+    -----
+    Columns are separated by commas, or by semicolons or tabs where the header has no
+    comma.
     """
     for encoding in ENCODINGS:
         try:
@@ -115,10 +124,19 @@ def _write_points(table: pd.DataFrame, path: Path) -> None:
     gpd.GeoDataFrame(rest, geometry=places).to_file(path, driver="GPKG")
 
 
+def _separator(path: Path, encoding: str) -> str:
+    """Return what separates the columns of the header: a comma unless it has none."""
+    with path.open(encoding=encoding) as file:
+        header = file.readline()
+    others = [mark for mark in SEPARATORS if "," not in header and mark in header]
+    return others[0] if others else ","
+
+
 def _parse(path: Path, encoding: str) -> pd.DataFrame:
     try:
         frame = pd.read_csv(
             path,
+            sep=_separator(path, encoding),
             dtype=str,
             keep_default_na=False,
             encoding=encoding,
