@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -337,6 +340,46 @@ def test_a_finished_world_is_not_run_again_and_a_killed_one_goes_on(
     assert calls == [8, 9]
     assert said[-1][:2] == (3, 3)
     assert set(again.rows["world"]) == {7, 8, 9}
+    assert not list((out / "worlds").glob("world-*"))
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import pandas as pd
+from qhsink.steps import evaluate as trial
+out, rows, regions = Path(sys.argv[1]), pd.read_parquet(sys.argv[2]), (sys.argv[3],)
+def stand_in(order, spec, seed, scratch):
+    (scratch / "archive").mkdir()
+    if seed == 8:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return rows.assign(world=seed)
+trial.world_rows = stand_in
+trial.evaluate(trial.Order(worlds=3, regions=regions, first_seed=7), out)
+"""
+
+
+def test_a_run_that_is_killed_leaves_whole_worlds_and_goes_on(
+    one_world, monkeypatch, tmp_path
+):
+    order, found = one_world
+    rows = tmp_path / "rows.parquet"
+    found.rows.to_parquet(rows)
+    out = tmp_path / "trial"
+    told = [sys.executable, "-c", KILLED, str(out), str(rows), *order.regions]
+    killed = subprocess.run(told, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list((out / "worlds").glob("*.parquet"))) == 1
+    assert len(list((out / "worlds").glob("world-8-*"))) == 1
+    calls = []
+
+    def stand_in(order_, trial, seed, scratch):
+        calls.append(seed)
+        return found.rows.assign(world=seed)
+
+    monkeypatch.setattr(trial_module, "world_rows", stand_in)
+    evaluate(Order(worlds=3, regions=order.regions, first_seed=7), out)
+    assert calls == [8, 9]
     assert not list((out / "worlds").glob("world-*"))
 
 

@@ -255,7 +255,10 @@ def _each(
 
 def _try_world(trial: TrialSpec, job: _Job) -> tuple[_Job, str]:
     """Write the rows of one world; return it and why it failed, if so."""
-    scratch = Path(tempfile.mkdtemp(prefix=f"world-{job.seed}-", dir=job.path.parent))
+    prefix = f"world-{job.path.stem}-"
+    for left in job.path.parent.glob(f"{prefix}*"):  # by a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=job.path.parent))
     try:
         rows = world_rows(job.order, trial, job.seed, scratch)
         aside = scratch / "rows.parquet"
