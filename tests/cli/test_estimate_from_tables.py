@@ -103,6 +103,7 @@ def test_change_of_paired_plots_by_hand(tmp_path):
     apart = found["variance_first"] + found["variance_second"]
     assert found["covariance"] == pytest.approx((apart - found["variance"]) / 2)
     assert found["df"] == 3
+    assert found["flags"] == []
 
 
 def test_change_of_aligned_members_by_hand(tmp_path):
@@ -111,6 +112,7 @@ def test_change_of_aligned_members_by_hand(tmp_path):
     found = answer("change", "--members", path, "--ensembles", "fvc-1,fvc-1")
     assert found["value"] == pytest.approx(2.0)
     assert found["se"] == pytest.approx(1.0)
+    assert found["flags"] == ["not calibrated"]
 
 
 def test_maps_of_two_ensembles_have_no_change(tmp_path):

@@ -430,3 +430,47 @@ def test_the_provinces_forest_cover_is_judged_by_its_target(ask):
     assert verdict["target"] == "forest_cover_2025"
     assert verdict["outcome"] == "not distinguishable"
     assert found["growing_stock"]["verdict"]["target"] == "growing_stock_2025"
+
+
+def labels_of(name, shown, missed):
+    return f"{name}\n" + "1\n" * shown + "0\n" * missed
+
+
+@pytest.mark.parametrize("name", ["forest", "wetland"])
+@pytest.mark.parametrize(
+    ("shown", "missed", "flagged"),
+    [
+        pytest.param(29, 71, True, id="29 of 100 plots show it: few"),
+        pytest.param(30, 70, False, id="30 of 100 plots show it: enough"),
+        pytest.param(80, 20, True, id="all but 20 show it: as badly known"),
+        pytest.param(11, 11, False, id="half of few plots: not skewed"),
+    ],
+)
+def test_an_area_that_few_plots_show_is_flagged(ask, name, shown, missed, flagged):
+    """A t interval of a share: see config/intervals.toml and docs/coverage.md."""
+    text, found = ask(
+        name, "--region", "632324", *AUGUST, plots=labels_of(name, shown, missed),
+        strata=LAND,
+    )  # fmt: skip
+    few = ["not calibrated: few units that are not zero"] if flagged else []
+    assert found[f"{name}_area"]["flags"] == few
+    assert ("flag: not calibrated" in text) is flagged
+
+
+def test_no_forest_on_any_plot_is_refused_not_zero(ask):
+    with pytest.raises(Refusal, match="no forest among 9 plots"):
+        ask(
+            "forest", "--region", "1", *AUGUST, plots=labels_of("forest", 0, 9),
+            strata=LAND,
+        )  # fmt: skip
+
+
+def test_every_grade_says_that_reading_errors_are_not_in_its_interval(ask):
+    text, found = ask(
+        "grades", "degraded_grassland", *AUGUST,
+        plots=DEGRADED, strata=STRATA, reference=REFERENCE,
+    )  # fmt: skip
+    rows = by_grade(found, "degradation_cover")
+    said = "not calibrated: reading errors move plots across limits of grades"
+    assert {n for n, r in rows.items() if said not in r["flags"]} == {"域外"}
+    assert said in text
