@@ -213,3 +213,16 @@ def test_small_areas_refuse_what_has_no_error(tmp_path, rows, means, words):
             "small-area", "--sample", plots, "--y", "y", "--domain", "d", "--aux", "x",
             "--aux-means", known, "--weight", "w",
         )  # fmt: skip
+
+
+def test_an_area_that_hangs_on_an_unseen_stratum_is_flagged(tmp_path):
+    sample, strata = tmp_path / "sample.csv", tmp_path / "strata.csv"
+    sample.write_text(
+        "stratum,map,reference,count\nwood,wood,wood,35\nwood,wood,grass,15\n"
+        "grass,grass,grass,50\n"
+    )
+    strata.write_text("stratum,units\nwood,100\ngrass,900\n")
+    found = answer("area", "--sample", sample, "--strata", strata)
+    flags = {name: row["flags"] for name, row in found["classes"].items()}
+    assert [len(flags[name]) for name in ("grass", "wood")] == [1, 1]
+    assert flags["wood"][0].startswith("not calibrated: plots of a stratum")

@@ -474,3 +474,24 @@ def test_every_grade_says_that_reading_errors_are_not_in_its_interval(ask):
     said = "not calibrated: reading errors move plots across limits of grades"
     assert {n for n, r in rows.items() if said not in r["flags"]} == {"域外"}
     assert said in text
+
+
+def test_a_large_stratum_without_a_hit_is_flagged(ask):
+    """0 of 50 on 90 % of the land: one hit would add 1.8 %, the error is 0.7 %."""
+    strata = "stratum,units,unit_area_ha\nmapped,100,1\nrest,900,1\n"
+    rows = ["mapped,1"] * 35 + ["mapped,0"] * 15 + ["rest,0"] * 50
+    _, found = ask(
+        "forest", "--region", "632324", *AUGUST,
+        plots="stratum,forest\n" + "\n".join(rows) + "\n", strata=strata,
+    )  # fmt: skip
+    unseen = (
+        "not calibrated: plots of a stratum are all alike, and it outweighs the error"
+    )
+    assert found["forest_cover"]["se"] == pytest.approx(0.1 * math.sqrt(0.21 / 49))
+    assert found["forest_cover"]["flags"] == [unseen]
+    rows[-1] = "rest,1"
+    _, found = ask(
+        "forest", "--region", "632324", *AUGUST,
+        plots="stratum,forest\n" + "\n".join(rows) + "\n", strata=strata,
+    )  # fmt: skip
+    assert found["forest_cover"]["flags"] == []

@@ -135,6 +135,11 @@ def _area_table(result: AreaEstimate) -> str:
             *aligned(rows),
             f"overall accuracy {overall} (standard error), n = {result.n}",
             result.method,
+            *(
+                f"{name}: {flag}"
+                for name, found in result.classes.items()
+                for flag in found.flags
+            ),
         ]
     )
 

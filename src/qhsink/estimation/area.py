@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from qhsink.domain.errors import TableError
 from qhsink.estimation.intervals import Limits, critical_value
+from qhsink.estimation.reliability import strata_flags
 from qhsink.estimation.schema import match_strata, refuse_thin_strata
 from qhsink.estimation.survey import Floats, Moments
 
@@ -75,6 +76,8 @@ class ClassEstimate:
     """Share of the true class that is mapped; None for a class never found."""
     se_producers: float | None
     """Its standard error."""
+    flags: tuple[str, ...] = ()
+    """What speaks against the interval of the area: ``reliability``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +275,19 @@ def _class_estimate(
         se_users=None if users is None else users.se,
         producers_accuracy=None if producers is None else producers.value,
         se_producers=None if producers is None else producers.se,
+        flags=_doubts(found, sample, se),
+    )
+
+
+def _doubts(found: Floats, sample: _Sample, se: float) -> tuple[str, ...]:
+    """Return the flag of a stratum that says nothing and weighs much."""
+    weight = (sample.share / sample.size)[sample.code]
+    units = sample.count.astype(np.intp)
+    return strata_flags(
+        np.repeat(found, units),
+        np.repeat(sample.code, units),
+        np.repeat(weight, units),
+        se=se,
     )
 
 

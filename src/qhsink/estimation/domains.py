@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from qhsink.domain.errors import TableError
 from qhsink.domain.reliability import IntervalRules
 from qhsink.estimation.intervals import IntervalKind, Limits, limits
-from qhsink.estimation.reliability import sample_flags
+from qhsink.estimation.reliability import sample_flags, strata_flags
 from qhsink.estimation.skewness import estimator_skewness
 from qhsink.estimation.survey import (
     Calibration,
     Design,
     Floats,
     Moments,
+    StratifiedClusters,
     Uncalibrated,
     estimate_ratio,
     estimate_total,
@@ -148,6 +149,15 @@ def _flags(y: Floats, level: Level) -> tuple[str, ...]:
     return sample_flags(y, kind=level.kind, rules=level.rules)
 
 
+def _unseen(design: Design, y: Floats, level: Level, se: float) -> tuple[str, ...]:
+    """Return the flag of a stratum that says nothing; of units, not of clusters."""
+    if level.rules is None or not isinstance(design, StratifiedClusters):
+        return ()
+    if len(np.unique(design.cluster)) < y.size:
+        return ()
+    return strata_flags(y, design.stratum, design.weight, se=se)
+
+
 def domain_levels(
     domain: NDArray[np.str_] | None, count: int
 ) -> Iterator[tuple[str | None, NDArray[np.bool_]]]:
@@ -208,5 +218,8 @@ def estimate_by_domain(
             method=method,
             units=size,
         )
-        rows.append(replace(row, flags=_flags(y[inside], level or Level())))
+        flags = _flags(y[inside], level or Level())
+        if name is None and not flags and level is not None:
+            flags = _unseen(design, y, level, total.se)
+        rows.append(replace(row, flags=flags))
     return tuple(rows)

@@ -42,6 +42,10 @@ class Trial:
     """Lidar tracks across a square."""
     campaigns: int
     """Independent campaigns of each kind in a square."""
+    further_campaigns: int
+    """... of the kinds tried beside them."""
+    label_plots: int
+    """Plots of a campaign for what is rare."""
     pixel_m: float
     code: str
     """Digest of the code that was tried."""
@@ -103,9 +107,10 @@ def _head(trial: Trial) -> Iterator[str]:
         f"Each has {len(trial.regions)} squares of {trial.square_km:g} km "
         f"on {trial.pixel_m:g} m pixels, the monthly steps run on its scenes, and "
         f"{trial.campaigns} independent field campaigns of each kind with "
-        f"{trial.plots} plots in every square, and {trial.tracks} lidar tracks; every "
-        "estimate is held against the truth. Parameters: `config/evaluate.toml`. "
-        "Everything is simulated."
+        f"{trial.plots} plots in every square, and {trial.tracks} lidar tracks; "
+        f"{trial.further_campaigns} of each further kind, with {trial.label_plots} "
+        "plots where what is asked for is rare; every estimate is held against the "
+        "truth. Parameters: `config/evaluate.toml`. Everything is simulated."
     )
     yield ""
     yield (

@@ -198,6 +198,13 @@ NOTES = (
         "A flagged interval claims nothing. Where some estimates of a line carry a "
         "flag, the line counts the others, and says how many were flagged."
     ),
+    (
+        "Not in the trial: `estimate hybrid` on a run's own map, user's and producer's "
+        "accuracies of `estimate area`, intervals of kind `beta` and `normal`, the "
+        "wetland protection rate, black-soil and sandy land (graded like degraded "
+        "grassland), forage, trends, sink grades and states, carbon, and totals of "
+        "maps of other targets, which are flagged as every model-only number."
+    ),
 )
 """What a reader must know before the figures, whatever they are."""
 

@@ -142,6 +142,8 @@ def evaluate(
         plots=trial.plots,
         tracks=trial.footprint_rules.tracks,
         campaigns=trial.campaigns,
+        further_campaigns=trial.further_campaigns,
+        label_plots=trial.label_plots,
         pixel_m=trial.pixel_size_m,
         code=code_version(*PACKAGES),
     )
@@ -288,10 +290,9 @@ def world_rows(
     results += judge_month(
         run.months, run.month_truth, trial=trial, map_rmse=rmse, rng=rng
     )
-    if lie_free := order.lie is None:
-        rng = np.random.default_rng([seed, 20_251_130])
-        results += judge_further(run, trial=trial, rng=rng)
-    if lie_free and run.months:
+    if order.lie is None:
+        results += judge_further(run, trial=trial, seed=seed)
+    if order.lie is None and run.months:
         (scratch / "earlier").mkdir()
         before = run_world(
             seed, places, trial=trial.earlier, folder=scratch / "earlier"

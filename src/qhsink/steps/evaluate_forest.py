@@ -22,7 +22,7 @@ from qhsink.domain.errors import QhsinkError
 from qhsink.domain.estimate import Estimate
 from qhsink.domain.indicator import ForestRule
 from qhsink.domain.reliability import IntervalRules
-from qhsink.estimation.reliability import sample_flags
+from qhsink.estimation.reliability import UNSEEN, sample_flags, strata_flags
 from qhsink.estimation.request import TotalTables
 from qhsink.estimation.skewness import estimator_skewness
 from qhsink.estimation.survey import (
@@ -205,7 +205,9 @@ def _forest(
     rate = _given(plain[0], found.rate, 1.0)
     yield rate
     if mode != SIMPLE:
-        yield dataclasses.replace(rate, mode=f"{mode}, logit", kind="logit", flags=())
+        unseen = tuple(flag for flag in rate.flags if flag == UNSEEN)
+        logit = dataclasses.replace(rate, kind="logit", flags=unseen)
+        yield dataclasses.replace(logit, mode=f"{mode}, logit")
     if found.stock is not None:
         yield _given(plain[1], found.stock, found.land.value)
         yield _skewed(plain[1], drawn, np.maximum(volume, 0.0), rules)
@@ -216,10 +218,8 @@ def _skewed(
 ) -> Result:
     """Return growing stock by ``estimate total --interval skewed``."""
     design = stratified_sample(volume.size, stratum=drawn.stratum, sizes=drawn.sizes)
-    moments = rescale(
-        estimate_total(design, Uncalibrated(np.ones(volume.size)), volume),
-        1.0 / float(drawn.sizes.sum()),
-    )
+    total = estimate_total(design, Uncalibrated(np.ones(volume.size)), volume)
+    moments = rescale(total, 1.0 / float(drawn.sizes.sum()))
     return dataclasses.replace(
         plain,
         mode=f"{plain.mode}, skewed",
@@ -228,7 +228,8 @@ def _skewed(
         df=design.df(np.ones(volume.size, bool)),
         kind="skewed",
         skewness=estimator_skewness(moments.third or 0.0, moments.variance),
-        flags=sample_flags(volume, kind="skewed", rules=rules),
+        flags=sample_flags(volume, kind="skewed", rules=rules)
+        or strata_flags(volume, design.stratum, design.weight, se=total.se),
     )
 
 

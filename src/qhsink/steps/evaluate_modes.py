@@ -87,25 +87,38 @@ def judge_month(
     ]
 
 
-def judge_further(
-    run: WorldRun, *, trial: TrialSpec, rng: np.random.Generator
-) -> list[Result]:
+def judge_further(run: WorldRun, *, trial: TrialSpec, seed: int) -> list[Result]:
     """Return what further kinds of campaigns give, each beside its truth.
 
-    Those of ``judge_world`` draw from another generator: adding a kind here leaves
-    their plots as they were.
+    They draw from other generators than those of ``judge_world``: adding a kind here
+    leaves their plots as they were.
     """
+    rng = np.random.default_rng([seed, 20_251_130])
+    results: list[Result] = []
     rules = load_interval_rules(project_dir())
     truths = run.earlier_truth, run.truth
-    results: list[Result] = []
     for _ in range(trial.further_campaigns):
         for site in run.sites:
             results += total_plots(site, run.truth, trial, rules, rng)
-            results += label_plots(site, run.truth, trial, rules, rng)
             results += paired_plots(site, truths, trial, rng)
             results += calibrated_parts(site, run.truth, trial, rng)
         results += composite_cover(run.sites, run.truth, trial, rng)
-    return [judged(row, trial.lines) for row in results]
+    labelled = judge_labels(run.sites, run.truth, trial=trial, seed=seed)
+    return labelled + [judged(row, trial.lines) for row in results]
+
+
+def judge_labels(
+    sites: Sequence[Site], truth: Truth, *, trial: TrialSpec, seed: int
+) -> list[Result]:
+    """Return what campaigns of labels give: they need no map of the run."""
+    rng = np.random.default_rng([seed, 20_251_201])
+    rules = load_interval_rules(project_dir())
+    return [
+        judged(row, trial.lines)
+        for _ in range(trial.further_campaigns)
+        for site in sites
+        for row in label_plots(site, truth, trial, rules, rng)
+    ]
 
 
 def judge_maps_of_change(

@@ -273,6 +273,7 @@ def _meadow(sampled: Sampled, name: str) -> Iterator[Result]:
         found.proportion if found else 0.0,
         found.se_proportion if found else 0.0,
         math.inf,
+        flags=found.flags if found else (),
     )
     yield plain
     design = stratified_sample(

@@ -17,7 +17,7 @@ from qhsink.domain.estimate import Estimate, Provenance
 from qhsink.domain.indicator import Measure
 from qhsink.domain.reliability import IntervalRules
 from qhsink.estimation.domains import Level, TotalEstimate, present
-from qhsink.estimation.reliability import sample_flags
+from qhsink.estimation.reliability import sample_flags, strata_flags
 from qhsink.estimation.schema import (
     labels,
     match_strata,
@@ -78,10 +78,14 @@ class AreaSample:
 
         A flag that most plots carry is as badly known as one that few do.
         """
-        found = sample_flags(self.unit_ha * density, kind="t", rules=rules)
-        if density.dtype != np.bool_ or found:
-            return found
-        return sample_flags(self.unit_ha * (density == 0), kind="t", rules=rules)
+        worth = self.unit_ha * density
+        found = sample_flags(worth, kind="t", rules=rules)
+        if density.dtype == np.bool_ and not found:
+            found = sample_flags(self.unit_ha * (density == 0), kind="t", rules=rules)
+        using = self.design
+        return found or strata_flags(
+            worth, using.stratum, using.weight, se=self.moments(density).se
+        )
 
     def area_of(self, chosen: NDArray[np.bool_], *, level: Level) -> TotalEstimate:
         """Return the area of the units ``chosen`` and its share of the frame.
