@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import shutil
 
+import numpy as np
 import pytest
 
 from benchmarks import retrain
 from qhsink.config import load_run_config, load_settings
+from qhsink.registry import load_model
 from qhsink.registry.files import read_arrays
 from qhsink.registry.opinions import save_opinion
 
@@ -68,11 +70,8 @@ def test_a_second_call_finds_what_the_first_one_made(settings, tmp_path, trained
     assert trained[count:] == [(found[1].work.name, 1)]
 
 
-def test_another_digest_is_told_and_so_is_the_time(settings, tmp_path, trained):
+def test_the_time_is_told_in_minutes_of_two_cores(settings, tmp_path, trained):
     found = call(settings, tmp_path)
-    work = dataclasses.replace(found[0].work, shipped="ecosystem-00000000")
-    other = retrain._remark(work, found[0].made, settings, tmp_path / "models")
-    assert other == "ANOTHER DIGEST"
     told = list(retrain.lines(found, 61.0))
     assert len(told) == len(found) + 1
     cost = f"{12 * len(found)} cpu-s = {len(found) / 10:.1f} min of two cores"
@@ -119,3 +118,37 @@ def test_a_training_that_fails_ends_the_command_with_its_log(settings, tmp_path)
         )
     log = (tmp_path / "models" / "fvc-00000000.log").read_text()
     assert "Invalid value for '--members'" in log
+
+
+@pytest.fixture
+def cover(settings):
+    config = load_run_config(settings.project / "config" / "demo.toml")
+    return load_model(settings.project / "models", config.models.fvc)
+
+
+def moved(model, shift):
+    """The model with another digest, whose predictions are higher by ``shift``."""
+    *hidden, last = model.ensemble.layers
+    bias = last.bias + np.float32(shift)
+    layers = (*hidden, dataclasses.replace(last, bias=bias))
+    ensemble = dataclasses.replace(model.ensemble, layers=layers)
+    return dataclasses.replace(model, ensemble=ensemble, digest="0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("shift", "said"),
+    [
+        (0.0, "same weights"),
+        (0.004, "predictions 0.004 apart at most, 0.005 allowed"),
+        (0.006, "OTHER PREDICTIONS: 0.006 apart"),
+    ],
+    ids=["the same weights", "within the card's tolerance", "beyond it"],
+)
+def test_another_digest_is_judged_by_weights_and_predictions(cover, shift, said):
+    assert said in retrain._beside(cover, moved(cover, shift))
+
+
+def test_a_model_of_other_features_is_another_model(cover, settings):
+    config = load_run_config(settings.project / "config" / "demo-targets.toml")
+    other = load_model(settings.project / "models", config.models.agb_grass)
+    assert retrain._beside(cover, other).startswith("OTHER MODEL")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import threadpoolctl
 
 from qhsink.config import Settings
 from qhsink.config.training import load_training_rules
@@ -248,7 +249,15 @@ def _evidence(
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a card states."""
+    """Return the versions that a card states.
+
+    With the kernel of linear algebra, which decides how sums are rounded.
+    """
     packages = ("qhsink", "numpy", "scipy", "scikit-learn")
     known = {name: version(name) for name in packages}
-    return {"python": platform.python_version(), **known}
+    kernels = {
+        entry["internal_api"]: entry["architecture"]
+        for entry in threadpoolctl.threadpool_info()
+        if "architecture" in entry
+    }
+    return {"python": platform.python_version(), **known, **kernels}
