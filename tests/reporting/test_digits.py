@@ -71,6 +71,19 @@ def test_a_chinese_reader_gets_wan_where_no_digit_is_lost(
 
 
 @pytest.mark.parametrize(
+    ("low", "high", "text", "chinese"),
+    [
+        (0.0, 0.0190, "0.46 (0.00 – 1.90) %", "0.46%（0.00%～1.90%）"),
+        (0.0036, 0.0056, "0.46 ± 0.10 %", "0.46% ± 0.10%"),
+    ],
+)
+def test_an_interval_cut_at_zero_is_given_whole(low, high, text, chinese):
+    estimate = dataclasses.replace(SAMPLE, value=0.0046, low=low, high=high)
+    assert digits.estimate_text(estimate) == text
+    assert digits.chinese_estimate_text(estimate) == chinese
+
+
+@pytest.mark.parametrize(
     ("value", "unit", "text"),
     [
         (0.585, "1", "58.5%"),

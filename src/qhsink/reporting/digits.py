@@ -18,6 +18,8 @@ HA_PER_WAN_HA = 10_000.0
 """Hectares in one 万公顷."""
 
 
+_EVEN = 0.05
+"""Share of the half-width that a value may lie off the middle of its interval."""
 _ROUNDED = -9
 """Least decimals of totals: as few digits as the half-width allows."""
 
@@ -78,10 +80,25 @@ def number_text(value: float | None, *, decimals: int) -> str:
     return text if float(text.replace(",", "")) else text.removeprefix("-")
 
 
+def is_even(estimate: Estimate) -> bool:
+    """Return whether the interval reaches about as far above the value as below.
+
+    Where it does not, as where it is cut at zero, ``±`` would be wrong on both sides.
+    """
+    middle = (estimate.low + estimate.high) / 2.0
+    return abs(estimate.value - middle) <= _EVEN * estimate.half_width
+
+
 def estimate_text(estimate: Estimate) -> str:
-    """Return ``value ± half-width unit``, such as ``56.3 ± 1.8 %``."""
+    """Return ``value ± half-width unit``, such as ``56.3 ± 1.8 %``.
+
+    With an interval that is not even about the value: ``0.46 (0.00 – 1.90) %``.
+    """
     scale, decimals = _shown(estimate)
     value = number_text(estimate.value * scale.factor, decimals=decimals)
+    if not is_even(estimate):
+        limits = interval_text(estimate).removesuffix(scale.suffix)
+        return f"{value} ({limits}){scale.suffix}"
     half = number_text(estimate.half_width * scale.factor, decimals=decimals)
     return f"{value} ± {half}{scale.suffix}"
 
@@ -98,6 +115,9 @@ def chinese_estimate_text(estimate: Estimate) -> str:
     """Return the value as Chinese readers write it, such as ``561 ± 45 万立方米``."""
     scale, decimals = _shown_in_chinese(estimate)
     value = number_text(estimate.value * scale.factor, decimals=decimals)
+    if not is_even(estimate):
+        unit = "%" if scale.suffix == "%" else ""
+        return f"{value}{unit}（{chinese_interval_text(estimate)}）"
     half = number_text(estimate.half_width * scale.factor, decimals=decimals)
     if scale.suffix == "%":
         return f"{value}% ± {half}%"

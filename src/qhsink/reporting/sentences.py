@@ -88,7 +88,7 @@ def verdict_sentence(row: ReportRow) -> Words:
 def _value(row: ReportRow, estimate: Estimate) -> Words:
     period, level = period_words(estimate.period), level_text(estimate.confidence)
     simulated = estimate.provenance == "simulated"
-    value = estimate_text(estimate).partition(" ±")[0]
+    value = re.split(r" [±(]", estimate_text(estimate))[0]
     unit = interval_text(estimate).partition(" – ")[2].partition(" ")[2]
     mark = Words("【模拟】", "[Simulated] ") if simulated else Words("", "")
     return Words(

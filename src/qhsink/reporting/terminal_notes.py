@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.text import Text
 
+from qhsink.reporting.digits import is_even
 from qhsink.reporting.grouping import RefusalGroup, count_outcomes
 from qhsink.reporting.reasons import reason_in_chinese
 from qhsink.reporting.record import ReportRow
@@ -39,6 +40,8 @@ def notes_below(
             "outside: share of the land (and of the total) that does not resemble "
             "the model's training data"
         )
+    if any(r.estimate and not is_even(r.estimate) for r in given):
+        yield Text("( – ): an interval that is not even about its value, given whole")
     judged = [row.verdict for row in given if row.verdict]
     if any(v.target.kind == "reference" for v in judged):
         yield Text(
