@@ -12,12 +12,11 @@ from qhsink.domain.errors import ModelError
 from qhsink.domain.scene import BANDS
 from qhsink.mapping.features import (
     FEATURES,
-    LAYERS,
     feature_matrix,
-    layer_step,
     locate_bands,
     required_bands,
 )
+from qhsink.mapping.layers import LAYERS, layer_step
 
 SHIPPED = ["ndvi", "ndmi", "nbr", "ngrdi", "ndti", "brightness"]
 PIXEL = {

@@ -37,6 +37,22 @@ def archive(tmp_path_factory, project_folder):
         seed=2025,
         year=2025,
         pixel_size_m=PIXEL,
+        products=("s2", "dem"),
+    )
+
+
+@pytest.fixture(scope="session")
+def full_archive(tmp_path_factory, project_folder):
+    """Catalogue of one county with relief, radar and red edge; not to be changed."""
+    database = load_database(project_folder / "aoi" / "qinghai.gpkg")
+    return build_archive(
+        tmp_path_factory.mktemp("full") / "demo",
+        regions=[(REGIONS[0], database.geometry(REGIONS[0], qinghai_albers()))],
+        seed=2025,
+        year=2025,
+        pixel_size_m=PIXEL,
+        products=("s2", "dem", "s1"),
+        bands="red-edge",
     )
 
 

@@ -9,8 +9,6 @@ import pytest
 
 from qhsink.config import load_settings
 from qhsink.domain.errors import SourceError
-from qhsink.grid import qinghai_albers
-from qhsink.regions.database import load_database
 from qhsink.steps.compositing import composite_key
 from qhsink.steps.monitor import run_monitor
 from qhsink.steps.plan import (
@@ -22,8 +20,6 @@ from qhsink.steps.plan import (
 )
 from qhsink.steps.request import RunRequest, set_up
 from qhsink.store import Store
-from qhsink.twin.archive import build_archive
-from tests.runs.conftest import PIXEL
 
 pytestmark = pytest.mark.xdist_group("runs")
 
@@ -31,18 +27,9 @@ REGION = "632324"
 
 
 @pytest.fixture(scope="module")
-def with_heights(tmp_path_factory, project_folder):
-    """Catalogue of one county with its terrain model; not to be changed."""
-    database = load_database(project_folder / "aoi" / "qinghai.gpkg")
-    crs = qinghai_albers()
-    return build_archive(
-        tmp_path_factory.mktemp("heights") / "demo",
-        regions=[(REGION, database.geometry(REGION, crs))],
-        seed=2025,
-        year=2025,
-        pixel_size_m=PIXEL,
-        products=("s2", "dem"),
-    )
+def with_heights(full_archive):
+    """Catalogue of one county with its terrain model."""
+    return full_archive
 
 
 def config_with(folder, coarse_config, dem):

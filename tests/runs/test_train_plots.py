@@ -208,7 +208,7 @@ def test_what_was_read_once_is_not_read_again(campaign, chain, monkeypatch):
     def fail(*_, **__):
         raise AssertionError("read again")
 
-    monkeypatch.setattr(plot_features, "make_composite", fail)
+    monkeypatch.setattr(plot_features, "WindowReading", fail)
     again = extract_features(checked(frame, target), target, *rest)
     pd.testing.assert_frame_equal(first.rows, again.rows)
 
@@ -228,7 +228,7 @@ def test_terrain_is_not_corrected_above_plots_and_the_card_says_so(
     )
     asked = check_plots(request, target, settings)
     assert any("do not map with it" in doubt for doubt in asked.doubts)
-    data = plot_data(request, target, asked, settings)
+    data = plot_data(request, target, asked, settings, features=("ndvi",))
     told = data.told["extraction"]
     assert "too small for a fit" in told["corrections_off"]["terrain"]
     assert list(told["corrections"]) == ["view"]

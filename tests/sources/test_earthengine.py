@@ -19,11 +19,12 @@ from qhsink.cli import main
 from qhsink.config import SourceConfig, load_settings
 from qhsink.domain.errors import SourceError
 from qhsink.domain.period import parse_month
-from qhsink.domain.scene import BANDS
+from qhsink.domain.scene import BANDS, RED_EDGE
 from qhsink.imagery.composite import median_composite
 from qhsink.sources.earthengine import pin_images
 from qhsink.sources.earthengine_connection import close_session, open_session
 from qhsink.sources.earthengine_expressions import median_sentinel2
+from qhsink.sources.earthengine_products import with_further
 from qhsink.sources.earthengine_retry import Retries
 from qhsink.sources.reading import read_window
 from qhsink.sources.stac import pin_scenes
@@ -127,6 +128,33 @@ def test_the_cube_is_that_of_the_files(connect, expected, tile):
     stack = read_window(images, tile.geobox)
     assert (expected.reflectance > 0).mean() > 0.2
     assert_same(stack, expected)
+
+
+def test_the_red_edge_is_that_of_the_files(connect, catalogue, corner):
+    source, _ = connect()
+    images = pin_images(source, bbox=EVERYWHERE, period=MONTH, further=RED_EDGE)
+    files = pin_scenes(
+        SourceConfig(kind="static", url=str(catalogue)),
+        project=Path(),
+        bbox=EVERYWHERE,
+        period=MONTH,
+        further=RED_EDGE,
+    )
+    stack = read_window(images, corner, None, RED_EDGE)
+    expected = read_window(files, corner, None, RED_EDGE)
+    assert_same(stack, expected)
+    seen = expected.further > -32768
+    unsigned = np.where(seen, np.maximum(expected.further, 0), -32768)
+    np.testing.assert_array_equal(stack.further, unsigned)
+    assert (stack.further[:, 0] != stack.further[:, 1]).any()
+
+
+def test_landsat_has_no_red_edge_on_earth_engine(connect):
+    source, _ = connect()
+    image = pin_images(source, bbox=EVERYWHERE, period=MONTH)[0]
+    landsat = dataclasses.replace(image, collection="LANDSAT/LC08/C02/T1_L2")
+    with pytest.raises(SourceError, match="C02/T1_L2: no such band as rededge1"):
+        with_further(landsat, RED_EDGE)
 
 
 def test_a_score_below_the_threshold_hides_what_the_classes_call_clear(

@@ -10,7 +10,7 @@ import pystac
 import pytest
 
 from qhsink.domain.errors import SourceError
-from qhsink.domain.scene import BANDS
+from qhsink.domain.scene import BANDS, RED_EDGE
 from qhsink.sources.offsets import SENTINEL2_RULES, resolve_bands
 
 S2_BANDS = {
@@ -430,3 +430,37 @@ def test_real_items_from_before_stac_1_0_are_brought_up_to_date(shared_dir, asse
     (path,) = folder.glob("*_ST_stac.json")
     with pytest.raises(SourceError, match="no asset for blue"):
         resolve_bands(json.loads(path.read_text(encoding="utf-8")))
+
+
+EARTH_SEARCH_C1 = "earth-search__sentinel-2-c1-l2a__S2B_T20EPT_20250731T131905_L2A"
+EARTH_SEARCH_V1 = "earth-search__sentinel-2-l2a__S2B_20EPT_20250731_0_L2A"
+PLANETARY = (
+    "planetarycomputer__sentinel-2-l2a__S2A_MSIL2A_20190101T000001_R116_T60VUJ_"
+    "20201007T214652"
+)
+CDSE = "S2C_MSIL2A_20250330T100051_N0511_R122_T33UWP_20250330T145914_cdse_stac_v110"
+
+
+@pytest.mark.parametrize("name", [EARTH_SEARCH_C1, EARTH_SEARCH_V1, PLANETARY, CDSE])
+def test_real_items_have_a_red_edge_where_it_is_asked_for(shared_dir, name):
+    path = shared_dir / "data" / "stac_fixtures" / f"{name}.json"
+    doc = json.loads(path.read_text(encoding="utf-8"))
+    six, _, rule = resolve_bands(doc)
+    files, _, again = resolve_bands(doc, RED_EDGE)
+    by_band = {file.band: file for file in files}
+    assert {file.band for file in six}.isdisjoint(RED_EDGE)
+    assert set(RED_EDGE) <= set(by_band)
+    assert "B05" in by_band["rededge1"].href
+    assert again == rule
+    assert {by_band[n].offset for n in RED_EDGE} == {by_band["red"].offset}
+    assert [file for file in files if file.band not in RED_EDGE] == list(six)
+
+
+def test_landsat_has_no_red_edge():
+    with pytest.raises(SourceError, match="of landsat: no such band as rededge1"):
+        resolve_bands(landsat_item(), RED_EDGE)
+
+
+def test_an_item_without_a_red_edge_asset_is_refused_by_its_name():
+    with pytest.raises(SourceError, match="no asset for rededge1 among blue"):
+        resolve_bands(sentinel2_item(), RED_EDGE)

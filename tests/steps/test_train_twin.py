@@ -29,6 +29,10 @@ from qhsink.twin.classes import ECOSYSTEMS
 pytestmark = pytest.mark.xdist_group("runs")
 
 
+WIDE = ("ndvi", "slope", "vh", "ndvi_min", "rededge1")
+"""A feature of each group of layers."""
+
+
 def silent(_text):
     """Say nothing."""
 
@@ -143,7 +147,9 @@ def test_samples_are_of_the_targets_ecosystems_and_say_that_they_are_simulated(
 ):
     target = load_model_targets(project_folder).get("agb_grass")
     settings = load_settings(store=worlds / "store")
-    data = twin_data(target, worlds / "twin", settings, seed=1, report=silent)
+    data = twin_data(
+        target, worlds / "twin", settings, features=WIDE, seed=1, report=silent
+    )
     assert data.told["provenance"] == "simulated"
     assert data.told["domain"].startswith("SIMULATED TRAINING DATA")
     assert len(data.samples.target) == 400
@@ -156,7 +162,14 @@ def test_a_target_that_stands_nowhere_is_refused(small, worlds, pixels, project_
     nowhere = dataclasses.replace(target, ecosystems=("snow_ice",))
     settings = load_settings(store=worlds / "store")
     with pytest.raises(BadInput, match="0 pixels of snow_ice"):
-        twin_data(nowhere, worlds / "twin", settings, seed=1, report=silent)
+        twin_data(
+            nowhere,
+            worlds / "twin",
+            settings,
+            features=WIDE,
+            seed=1,
+            report=silent,
+        )
 
 
 def three_kinds_of_land():

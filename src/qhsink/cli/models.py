@@ -51,6 +51,20 @@ def show_command(model_id: str, models_dir: Path | None) -> None:
     click.echo(render_card(check_model(models_dir or _models_dir(), model_id).card))
 
 
+@models.command("features")
+def features_command() -> None:
+    """List what a model may read: name, unit, layers, formula and source."""
+    from qhsink.mapping.features import FEATURES
+    from qhsink.mapping.layers import groups_of
+
+    for feature in FEATURES.values():
+        beyond = ", ".join(groups_of(feature.bands)) or "six bands"
+        click.echo(
+            f"{feature.name:12s} {feature.unit:7s} {beyond:10s} {feature.formula}"
+        )
+        click.echo(f"{'':31s} {feature.source}")
+
+
 @models.command("check")
 @click.argument("model_id", metavar="ID")
 @_folder

@@ -96,6 +96,12 @@ from qhsink.cli.options import FILE
     help="Passes over the samples.",
 )
 @click.option(
+    "--features",
+    metavar="A,B,...",
+    help="Features of the model (`qhsink models features` lists them).  [default: the "
+    "target's in config/train_twin.toml or config/training.toml]",
+)
+@click.option(
     "--search/--no-search",
     default=None,
     help="Let folds choose hidden layers and penalty (config/training.toml).",
@@ -115,6 +121,7 @@ def train(
     store: Path | None,
     workers: int,
     check: str | None,
+    features: str | None,
     **options: Any,
 ) -> None:
     """Train a regressor of TARGET and write it to models/ with its card.
@@ -130,6 +137,8 @@ def train(
     from qhsink.steps.train_request import TrainRequest
 
     settings = load_settings(store=store, workers=workers)
+    names = None if features is None else [n.strip() for n in features.split(",")]
+    options["features"] = names
     asked = {"plots": plots, "table": table, "twin": twin, "out": out, **options}
     request = TrainRequest.from_json(
         {"target": target}

@@ -42,6 +42,16 @@ class SeasonConfig(Section):
     """Last day of the peak window, MM-DD."""
 
 
+class LayerRules(Section):
+    """Layers beyond the six bands, read where a model of the run needs them."""
+
+    season_start: Annotated[str, Field(pattern=r"^\d\d-\d\d$")] = "06-01"
+    """First day of the dates that seasonal statistics are of, MM-DD; the last is that
+    of the peak, so that a run at its end is final."""
+    radar_orbit: Literal["ascending", "descending"] = "descending"
+    """Direction of the radar passes that are averaged; the two are never mixed."""
+
+
 class MaskConfig(Section):
     """Which observations are clear (methodology B1)."""
 
@@ -147,6 +157,7 @@ class RunConfig(Section):
 
     grid: GridConfig
     season: SeasonConfig
+    layers: LayerRules = LayerRules()
     masks: MaskConfig
     composite: CompositeConfig
     corrections: CorrectionConfig = CorrectionConfig()

@@ -18,6 +18,10 @@ DEMO_SEED = 2025
 """World of the demonstration archive: nothing may be trained or judged on it."""
 
 
+SIX_BANDS = "six_bands"
+"""Entry of the features that the six bands alone give."""
+
+
 class TwinTraining(Section):
     """Worlds to train and to judge on."""
 
@@ -39,6 +43,13 @@ class TwinTraining(Section):
     """Training pixels of one ecosystem, at most."""
     regions: Annotated[tuple[str, ...], Field(min_length=1)]
     """Real regions that squares are cut out of."""
+    features: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]]
+    """Features of each target's model and of the classifier; ``six_bands`` are those
+    of a target that is not named."""
+
+    def features_of(self, target: str) -> tuple[str, ...]:
+        """Return the features that a target's model is trained with."""
+        return self.features.get(target, self.features[SIX_BANDS])
 
 
 def load_twin_training(path: Path | None = None) -> TwinTraining:
@@ -52,6 +63,12 @@ def load_twin_training(path: Path | None = None) -> TwinTraining:
     path = path or project_dir() / "config" / "train_twin.toml"
     spec = parse_section(TwinTraining, read_toml(path), where=path.name)
     seeds = (*spec.train_seeds, *spec.test_seeds, DEMO_SEED)
+    if SIX_BANDS not in spec.features:
+        raise ConfigError(
+            f"{path.name}: [features] without {SIX_BANDS}",
+            expected="the features of a target that has none of its own",
+            remedy=f"Add {SIX_BANDS} = [...].",
+        )
     if len(set(seeds)) < len(seeds):
         raise ConfigError(
             f"{path.name}: seeds {', '.join(map(str, seeds))} (the last: the "

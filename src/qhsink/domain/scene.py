@@ -16,12 +16,16 @@ BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
 """
 
 
+RED_EDGE = ("rededge1", "rededge2", "rededge3")
+"""Further bands of Sentinel-2 alone (B05, B06, B07): read where a model needs them."""
+
+
 @dataclass(frozen=True, slots=True)
 class BandFile:
     """One file of one scene and the rule that turns its numbers to reflectance."""
 
     band: str
-    """One of ``BANDS``, ``mask`` or, for Landsat, ``radsat``."""
+    """One of ``BANDS`` or ``RED_EDGE``, ``mask`` or, for Landsat, ``radsat``."""
     href: str
     """Where the file is: a path or URL, unsigned."""
     scale: float

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from qhsink.domain.errors import BadInput
 
@@ -27,6 +28,9 @@ class TrainingRules:
     """Members fitted for each candidate in each fold; at least 2."""
     status: str
     """Standing of the numbers: ``proposal`` until others have judged them."""
+    features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Features by target, where a training does not name them; a target that is not
+    here has those of the shipped model of cover."""
 
     def __post_init__(self) -> None:
         widths = [width for layers in self.hidden for width in layers]

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 
 from qhsink.domain.scene import BANDS
 from qhsink.imagery.corrections import Correction
-from qhsink.imagery.kernels import median_lanes, peak_dates, sorting_network
+from qhsink.imagery.kernels import (
+    median_lanes,
+    peak_dates,
+    pick_dates,
+    sorting_network,
+)
 from qhsink.imagery.masking import NODATA
 
 
@@ -45,6 +50,9 @@ class Composite:
     """Bits of ``Flag``, shape (y, x)."""
     corrections: tuple[Correction, ...] = ()
     """What was done to the reflectance it was chosen from, day by day."""
+    further: NDArray[np.int16] | None = None
+    """Further bands of the same dates, shape (band, y, x), as ``reflectance``; kept
+    apart, since few models need them."""
 
 
 def median_composite(
@@ -98,6 +106,7 @@ def peak_composite(
     min_clear: int,
     quantile: float,
     snow: NDArray[np.bool_] | None = None,
+    further: NDArray[np.int16] | None = None,
 ) -> Composite:
     """Return each pixel's date at the NDVI ``quantile`` among its clear dates.
 
@@ -107,6 +116,8 @@ def peak_composite(
         As in ``median_composite``.
     quantile : float
         Between 0 and 1; 0.9 in methodology B2.
+    further : int16 array of shape (time, band, y, x), optional
+        Further bands of the same dates. They have no say in which date is taken.
 
     Notes
     -----
@@ -120,20 +131,35 @@ def peak_composite(
     not be compared without it.
     """
     dates, bands, rows, cols = reflectance.shape
-    out = np.empty((bands, rows, cols), dtype=np.int16)
+    held = np.ascontiguousarray(reflectance)
     count = np.empty((rows, cols), dtype=np.uint8)
+    date = np.empty(rows * cols, dtype=np.int16)
     peak_dates(
-        np.ascontiguousarray(reflectance).reshape(dates, bands, rows * cols),
+        held.reshape(dates, bands, rows * cols),
         np.ascontiguousarray(clear).reshape(dates, rows * cols),
         NODATA,
         min_clear,
         quantile,
         (BANDS.index("red"), BANDS.index("nir")),
-        out.reshape(bands, -1),
+        date,
         count.reshape(-1),
     )
     flags = _flags(reflectance, clear, water, snow, count, min_clear)
-    return Composite(out, count, flags)
+    more = None if further is None else _on_dates(further, date)
+    return Composite(_on_dates(held, date), count, flags, further=more)
+
+
+def _on_dates(numbers: NDArray[np.int16], date: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Return the numbers of each pixel's own date, shape (band, y, x)."""
+    dates, bands, rows, cols = numbers.shape
+    out = np.empty((bands, rows, cols), dtype=np.int16)
+    pick_dates(
+        np.ascontiguousarray(numbers).reshape(dates, bands, rows * cols),
+        date,
+        NODATA,
+        out.reshape(bands, -1),
+    )
+    return out
 
 
 def _flags(

@@ -221,15 +221,16 @@ def peak_dates(
     min_clear: int,
     quantile: float,
     red_nir: tuple[int, int],
-    out: NDArray[np.int16],
+    date: NDArray[np.int16],
     count: NDArray[np.uint8],
 ) -> None:
     """Write each pixel's clear date at the nearest rank of the NDVI ``quantile``.
 
-    Shapes as in ``median_lanes``. Ranks are 1..n by (NDVI, date); the one taken is
+    Shapes as in ``median_lanes``; ``date`` (pixels,) gets the number of the date, -1
+    where there is none. Ranks are 1..n by (NDVI, date); the one taken is
     ceil(quantile * n), at least 1. NDVI with no positive denominator ranks lowest.
     """
-    dates, bands, pixels = reflectance.shape
+    dates, _, pixels = reflectance.shape
     ndvi = np.zeros((max(dates, 1), LANES), dtype=np.float32)
     valid = np.zeros((max(dates, 1), LANES), dtype=np.bool_)
     number = np.zeros(LANES, dtype=np.int32)
@@ -239,13 +240,26 @@ def peak_dates(
         _count_valid(reflectance, clear, nodata, start, width, valid, number)
         _load_ndvi(reflectance, red_nir, start, width, ndvi)
         _choose(ndvi, valid, number, min_clear, quantile, width, chosen)
-        for band in range(bands):
-            row = out[band, start : start + width]
-            for i in range(width):
-                t = chosen[i]
-                row[i] = reflectance[t, band, start + i] if t >= 0 else nodata
         for i in range(width):
             count[start + i] = np.uint8(min(number[i], 255))
+            date[start + i] = np.int16(chosen[i])
+
+
+@numba.njit(nogil=True, cache=True)
+def pick_dates(
+    numbers: NDArray[np.int16],
+    date: NDArray[np.int16],
+    nodata: int,
+    out: NDArray[np.int16],
+) -> None:
+    """Write each pixel's numbers on its date, ``nodata`` where the date is -1.
+
+    ``numbers`` (time, band, pixels), ``date`` (pixels,), ``out`` (band, pixels).
+    """
+    for band in range(out.shape[0]):
+        for i in range(date.size):
+            t = date[i]
+            out[band, i] = numbers[t, band, i] if t >= 0 else np.int16(nodata)
 
 
 @numba.njit(nogil=True, cache=True)

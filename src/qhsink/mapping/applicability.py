@@ -17,7 +17,8 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
 from qhsink.domain.errors import ModelError
-from qhsink.mapping.features import fill_features, layer_step, locate_bands
+from qhsink.mapping.features import fill_features, locate_bands
+from qhsink.mapping.layers import layer_step
 from qhsink.mapping.nearest import Tree, build_tree, nearest_distance
 
 Doubles = NDArray[np.float64]

@@ -16,14 +16,13 @@ import threadpoolctl
 from numpy.typing import NDArray
 
 from qhsink.domain.errors import ModelError
-from qhsink.mapping.features import fill_features, layer_step, locate_bands
+from qhsink.mapping.features import fill_features, locate_bands
+from qhsink.mapping.layers import NODATA, layer_step
 
 Floats = NDArray[np.float32]
 Transform = Literal["identity", "log1p"]
 TRANSFORMS: tuple[Transform, ...] = get_args(Transform)
 
-NODATA = -32768
-"""No observation in an int16 composite."""
 BLOCK = 512
 """Pixels per block: the activations of 16 members then stay in the L2 cache."""
 
@@ -245,7 +244,7 @@ def predict_composite(
     ensemble : Ensemble
         The model.
     reflectance : (band, y, x) int16
-        Layers in steps of ``features.LAYERS``, such as surface reflectance times
+        Layers in steps of ``layers.LAYERS``, such as surface reflectance times
         10 000; ``NODATA`` where there is none.
     band_names : sequence of str
         Name of each layer.

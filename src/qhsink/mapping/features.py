@@ -1,7 +1,7 @@
 """Features: each declared once, with formula, unit and source.
 
-Made of the layers that a cube may hold, by qhsink's names: reflectance of bands,
-terrain, radar. Masking and compositing (``qhsink.imagery``) do not belong here.
+Made of the layers that a cube may hold (``qhsink.mapping.layers``). Masking and
+compositing (``qhsink.imagery``) do not belong here.
 """
 
 from __future__ import annotations
@@ -16,62 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhsink.domain.errors import ModelError
+from qhsink.mapping.layers import LAYERS, raised
 
 Floats = NDArray[np.float32]
-
-REFLECTANCE_FLOOR = np.float32(0.001)
-"""Least reflectance a ratio is formed of: ten digital numbers.
-
-Surface reflectance of shadow and water comes out at or below zero, where a
-normalised difference has no meaning or no value. The lowest reflectance in the
-training transects is 0.006, so the floor changes no training row.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class CubeLayer:
-    """One layer that a cube may hold."""
-
-    name: str
-    """Name in formulas and cubes."""
-    unit: str
-    """Unit of its values."""
-    step: float
-    """``unit`` per digital number of an int16 cube."""
-    source: str
-    """Where its values come from."""
-    is_reflectance: bool = False
-    """Whether values are raised to ``REFLECTANCE_FLOOR`` first."""
-
-
-def _band(name: str, source: str) -> CubeLayer:
-    return CubeLayer(name, "1", 1e-4, source, is_reflectance=True)
-
-
-_BOTH = "surface reflectance, Landsat C2 L2 or S2 L2A"
-_EDGE = "surface reflectance, S2 L2A only"
-_SUMMER = "of the NDVI of the season's monthly composites"
-_DEM = "digital elevation model, on the analysis grid"
-_RADAR = "Sentinel-1 gamma nought, terrain-flattened, mean of the season"
-
-LAYERS: Mapping[str, CubeLayer] = {
-    layer.name: layer
-    for layer in (
-        *(_band(name, _BOTH) for name in ("blue", "green", "red", "nir")),
-        *(_band(name, _BOTH) for name in ("swir16", "swir22")),
-        *(_band(f"rededge{number}", _EDGE) for number in (1, 2, 3)),
-        CubeLayer("ndvi_max", "1", 1e-4, f"greatest {_SUMMER}"),
-        CubeLayer("ndvi_min", "1", 1e-4, f"least {_SUMMER}"),
-        CubeLayer("ndvi_mean", "1", 1e-4, f"mean {_SUMMER}"),
-        CubeLayer("elevation", "m", 1.0, _DEM),
-        CubeLayer("slope", "degree", 0.01, _DEM),
-        CubeLayer("aspect", "degree", 0.02, f"{_DEM}; clockwise from grid north"),
-        CubeLayer("cos_i", "1", 1e-4, f"{_DEM}; cosine of the sun's incidence angle"),
-        CubeLayer("vv", "dB", 0.01, _RADAR),
-        CubeLayer("vh", "dB", 0.01, _RADAR),
-    )
-}
-"""Every layer that a feature may be made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,14 +194,9 @@ def locate_bands(names: Sequence[str], band_names: Sequence[str]) -> dict[str, i
         raise ModelError(
             f"bands {', '.join(band_names)} without {', '.join(absent)}",
             expected=f"the bands {', '.join(needed)}",
-            remedy="Compose them too, or name a model that does without.",
+            remedy="Bring these layers too, or name a model that does without.",
         )
     return {band: list(band_names).index(band) for band in needed}
-
-
-def layer_step(name: str) -> np.float32:
-    """Return the unit per digital number of a layer in an int16 cube."""
-    return np.float32(LAYERS[name].step)
 
 
 def fill_features(
@@ -271,12 +213,7 @@ def fill_features(
     out : (len(names), n) float32
         Overwritten.
     """
-    safe = {
-        band: np.maximum(values, REFLECTANCE_FLOOR)
-        if LAYERS[band].is_reflectance
-        else values
-        for band, values in bands.items()
-    }
+    safe = raised(bands)
     for number, name in enumerate(names):
         feature, row = FEATURES[name], out[number]
         if feature.expression:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qhsink.mapping.ensemble import NODATA, Ensemble, Floats, predict_members
-from qhsink.mapping.features import fill_features, layer_step, locate_bands
+from qhsink.mapping.ensemble import Ensemble, Floats, predict_members
+from qhsink.mapping.features import fill_features, locate_bands
+from qhsink.mapping.layers import NODATA, layer_step
 
 
 def map_members(
@@ -28,7 +29,7 @@ def map_members(
         The model.
     data : xarray.Dataset or dask array
         A dataset with one (y, x) dask variable per band, or a dask array (band, y, x).
-        Integers are in steps of ``features.LAYERS`` with ``NODATA``, floats in the
+        Integers are in steps of ``layers.LAYERS`` with ``NODATA``, floats in the
         layers' units with NaN.
     band_names : sequence of str, optional
         Name of each band; required for an array, taken from a dataset.

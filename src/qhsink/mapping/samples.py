@@ -81,7 +81,8 @@ class Samples:
     """Field observations with the reflectance seen above them."""
 
     reflectance: Mapping[str, Doubles]
-    """(n,) reflectance 0..1 by qhsink band name."""
+    """(n,) values of layers by name, in their units: reflectance 0..1 of bands, and
+    what else the features are made of (``mapping.layers``)."""
     target: Doubles
     """(n,) observed value."""
     groups: Ints | None = None

@@ -19,6 +19,7 @@ from qhsink.mapping.ensemble import Ensemble, limit_inner_threads, predict_membe
 from qhsink.mapping.features import feature_matrix
 from qhsink.mapping.fitting import Doubles, Ints, fit_ensemble
 from qhsink.mapping.folds import row_autocorrelation, spectral_clusters
+from qhsink.mapping.layers import LAYERS
 from qhsink.mapping.samples import Recipe, Samples
 from qhsink.mapping.schemes import (
     Scheme,
@@ -103,7 +104,8 @@ def train(
         recipe, searched = search_settings(samples, recipe, main, search, report=report)
         if recipe != stated:
             by_chance = _judge(samples, recipe, random_scheme(samples, recipe), report)
-    stack = np.stack(list(samples.reflectance.values()), axis=1)
+    spectrum = [v for n, v in samples.reflectance.items() if LAYERS[n].is_reflectance]
+    stack = np.stack(spectrum, axis=1)
     alike = spectral_clusters(stack, clusters=recipe.clusters, seed=recipe.seed)
     runs = compare(samples, recipe, main.groups, report=report, title=main.title)
     hard = compare(samples, recipe, alike, report=report, title="spectral clusters")

@@ -5,7 +5,7 @@ A table and its look-up; what the numbers mean is ``offsets``'.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from qhsink.domain.errors import SourceError
@@ -36,6 +36,17 @@ _ASSETS: Mapping[Family, Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] 
     },
 }
 
+_FURTHER: Mapping[Family, Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    # rededge1 in Earth Search, B05 in Planetary Computer, B05_20m in CDSE.
+    "sentinel-2": {
+        "rededge1": (("rededge1", "B05", "B05_20m"), ("B05", "rededge1")),
+        "rededge2": (("rededge2", "B06", "B06_20m"), ("B06", "rededge2")),
+        "rededge3": (("rededge3", "B07", "B07_20m"), ("B07", "rededge3")),
+    },
+    "landsat": {},
+}
+"""Bands that are looked for where they are asked for, as ``_ASSETS``."""
+
 OPTIONAL: Mapping[Family, Mapping[str, tuple[str, ...]]] = {
     "sentinel-2": {},
     # Which bands were saturated, and where the ground was hidden by relief.
@@ -46,8 +57,18 @@ OPTIONAL: Mapping[Family, Mapping[str, tuple[str, ...]]] = {
 LEAVE_OUT = "To leave the item out, name it under `exclude` of its source."
 
 
-def pick_assets(doc: Mapping[str, Any], family: Family) -> dict[str, Mapping[str, Any]]:
+def pick_assets(
+    doc: Mapping[str, Any], family: Family, further: Sequence[str] = ()
+) -> dict[str, Mapping[str, Any]]:
     """Return the asset of each band; its stated band name must be the right one.
+
+    Parameters
+    ----------
+    doc : mapping
+        STAC item.
+    family : {"sentinel-2", "landsat"}
+    further : sequence of str
+        Bands wanted beside the six, such as those of the red edge.
 
     Raises
     ------
@@ -56,7 +77,15 @@ def pick_assets(doc: Mapping[str, Any], family: Family) -> dict[str, Mapping[str
     """
     given = doc.get("assets", {})
     chosen = {}
-    for band, (keys, names) in _ASSETS[family].items():
+    lacking = [band for band in further if band not in _FURTHER[family]]
+    if lacking:
+        raise SourceError(
+            f"item {doc['id']} of {family}: no such band as {lacking[0]}",
+            expected="Sentinel-2 level 2A",
+            remedy="Name a source of Sentinel-2, or a model that does without.",
+        )
+    more = {band: _FURTHER[family][band] for band in further}
+    for band, (keys, names) in ({**_ASSETS[family], **more}).items():
         key = next((key for key in keys if key in given), None)
         if key is None:
             raise SourceError(

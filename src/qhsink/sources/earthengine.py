@@ -32,6 +32,7 @@ from qhsink.sources.earthengine_products import (
     ImageRef,
     parse_ref,
     product_of,
+    with_further,
 )
 from qhsink.sources.earthengine_session import BBox, Session
 from qhsink.sources.items import solar_day, touches
@@ -43,7 +44,11 @@ AHEAD = 4
 
 
 def pin_images(
-    source: SourceConfig, *, bbox: BBox, period: Period
+    source: SourceConfig,
+    *,
+    bbox: BBox,
+    period: Period,
+    further: Sequence[str] = (),
 ) -> tuple[Scene, ...]:
     """Return the images of a source that touch ``bbox`` within ``period``.
 
@@ -55,6 +60,8 @@ def pin_images(
         West, south, east, north [deg].
     period : Period
         Days are solar days at the image's centre.
+    further : sequence of str
+        Bands wanted beside the six: some of ``RED_EDGE``.
 
     Returns
     -------
@@ -65,7 +72,8 @@ def pin_images(
     Raises
     ------
     SourceError
-        When Earth Engine cannot be asked, or an image's properties are broken.
+        When Earth Engine cannot be asked, an image's properties are broken, or a
+        collection has no such band.
     """
     choose_source(source)
     session = current_session()
@@ -74,7 +82,8 @@ def pin_images(
         for collection in source.collections or ("COPERNICUS/S2_SR_HARMONIZED",)
         for scene in _pin_collection(session, source, collection, bbox, period)
     ]
-    return tuple(sorted(scenes, key=lambda scene: (scene.acquired, scene.item_id)))
+    ordered = sorted(scenes, key=lambda scene: (scene.acquired, scene.item_id))
+    return tuple(with_further(scene, further) for scene in ordered)
 
 
 def _pin_collection(
@@ -183,7 +192,7 @@ def _latest(pinned: Iterable[tuple[Scene, tuple[str, ...]]]) -> list[Scene]:
 def read_image_days(
     days: Sequence[Sequence[Scene]],
     geobox: GeoBox,
-    reflectance: NDArray[np.int16],
+    planes: Mapping[str, NDArray[np.int16]],
     mask: NDArray[np.uint16],
 ) -> None:
     """Fill the layers of some days, each pixel whole from the scene that ranks best.
@@ -194,8 +203,8 @@ def read_image_days(
         Pinned images, by day.
     geobox : GeoBox
         Lattice of shape (y, x).
-    reflectance : int16 array of shape (time, 6, y, x)
-        Reflectance times 10 000, filled with -32768; written to.
+    planes : mapping of str to int16 array of shape (time, y, x)
+        Reflectance times 10 000 of each band wanted, filled with -32768; written to.
     mask : uint16 array of shape (time, y, x)
         Written to.
 
@@ -208,24 +217,28 @@ def read_image_days(
     best = np.full(mask.shape, NEVER, dtype=np.uint8)
     for layer, day in enumerate(days):
         mask[layer] = day[0].file("mask").nodata
-    answers = _ahead([scene for _, scene in ordered], geobox)
+    answers = _ahead([scene for _, scene in ordered], geobox, tuple(planes))
     for (layer, scene), seen in zip(ordered, answers, strict=True):
         rank = quality_rank(np.ascontiguousarray(seen["mask"]), scene.mask_kind)
         take = rank < best[layer]
         np.copyto(best[layer], rank, where=take)
         np.copyto(mask[layer], seen["mask"], where=take)
-        for number, band in enumerate(BANDS):
-            np.copyto(reflectance[layer, number], seen[band], where=take)
+        for band, plane in planes.items():
+            np.copyto(plane[layer], seen[band], where=take)
 
 
-def _ahead(scenes: Sequence[Scene], geobox: GeoBox) -> Iterator[NDArray[Any]]:
+def _ahead(
+    scenes: Sequence[Scene], geobox: GeoBox, bands: Sequence[str]
+) -> Iterator[NDArray[Any]]:
     """Yield the pixels of each scene in order, ``AHEAD`` of them asked for at once."""
     session = current_session()
     waiting: deque[Future[NDArray[Any]]] = deque()
     with ThreadPoolExecutor(AHEAD, thread_name_prefix="earthengine") as pool:
         try:
             for scene in scenes:
-                waiting.append(pool.submit(_image_pixels, session, scene, geobox))
+                waiting.append(
+                    pool.submit(_image_pixels, session, scene, geobox, bands)
+                )
                 if len(waiting) >= AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -234,7 +247,9 @@ def _ahead(scenes: Sequence[Scene], geobox: GeoBox) -> Iterator[NDArray[Any]]:
             pool.shutdown(cancel_futures=True)
 
 
-def _image_pixels(session: Session, scene: Scene, geobox: GeoBox) -> NDArray[Any]:
+def _image_pixels(
+    session: Session, scene: Scene, geobox: GeoBox, bands: Sequence[str]
+) -> NDArray[Any]:
     ref = parse_ref(scene.file("mask").href)
     now = session.updated(ref.image_id)
     if now != ref.updated:
@@ -245,4 +260,6 @@ def _image_pixels(session: Session, scene: Scene, geobox: GeoBox) -> NDArray[Any
             remedy="Plan the run again: it will pin the image as it is now.",
         )
     what = f"scene {scene.item_id}"
-    return session.pixels(pinned_window(ref), geobox, bands=(*BANDS, "mask"), what=what)
+    further = tuple(band for band in bands if band not in BANDS)
+    window = pinned_window(ref, further)
+    return session.pixels(window, geobox, bands=(*BANDS, *further, "mask"), what=what)

@@ -6,6 +6,8 @@ client knows its algorithms. Sending them is ``earthengine_session``'s.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ee
 
 from qhsink.domain.scene import BANDS
@@ -15,6 +17,7 @@ from qhsink.sources.earthengine_products import (
     SCORE_BAND,
     ImageProduct,
     ImageRef,
+    further_bands,
     product_of,
 )
 
@@ -33,19 +36,21 @@ SCL_SHADOW = 3
 """Scene class of cloud shadow, which is left as it is."""
 
 
-def pinned_window(ref: ImageRef) -> ee.Image:
+def pinned_window(ref: ImageRef, further: Sequence[str] = ()) -> ee.Image:
     """Return the six bands and the mask of one image, as ``WindowStack`` holds them.
 
     Parameters
     ----------
     ref : ImageRef
         The pinned image and the cloud score it is seen through.
+    further : sequence of str
+        Bands wanted beside the six: some of ``RED_EDGE``.
 
     Returns
     -------
     ee.Image
-        Bands ``BANDS`` as int16 reflectance times 10 000, ``NOTHING`` where there is
-        none, and ``mask`` as uint16.
+        Bands ``BANDS`` and ``further`` as int16 reflectance times 10 000, ``NOTHING``
+        where there is none, and ``mask`` as uint16.
 
     Notes
     -----
@@ -59,11 +64,11 @@ def pinned_window(ref: ImageRef) -> ee.Image:
         score = ee.Image.load(f"{CLOUD_SCORE}/{ref.index}").select(SCORE_BAND)
         mask = with_cloud_score(mask, score, ref.score)
     return (
-        unsaturated(scaled_reflectance(image, product), image, product)
+        unsaturated(scaled_reflectance(image, product, further), image, product)
         .unmask(NOTHING, False)
         .toInt16()
         .addBands(mask.unmask(product.mask_fill, False).toUint16())
-        .rename([*BANDS, "mask"])
+        .rename([*BANDS, *further, "mask"])
     )
 
 
@@ -78,12 +83,15 @@ def unsaturated(
     return kept
 
 
-def scaled_reflectance(image: ee.Image, product: ImageProduct) -> ee.Image:
+def scaled_reflectance(
+    image: ee.Image, product: ImageProduct, further: Sequence[str] = ()
+) -> ee.Image:
     """Return reflectance times 10 000, rounded, within what int16 holds.
 
     The numbers of Sentinel-2 are reflectance times 10 000 already.
     """
-    numbers: ee.Image = image.select(list(product.bands))
+    names = [*product.bands, *further_bands(product, further)]
+    numbers: ee.Image = image.select(names)
     if (product.scale, product.offset) != (1e-4, 0.0):
         gain, bias = round(product.scale * 1e4, 9), round(product.offset * 1e4, 9)
         numbers = numbers.multiply(gain).add(bias).round()

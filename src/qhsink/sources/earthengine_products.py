@@ -7,11 +7,11 @@ Pure and without the client: what is asked of the server is built in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from qhsink.domain.errors import SourceError
-from qhsink.domain.scene import BANDS, BandFile, MaskKind, Scene
+from qhsink.domain.scene import BANDS, RED_EDGE, BandFile, MaskKind, Scene
 
 SCHEME = "earthengine:"
 """How the hrefs of pinned images begin."""
@@ -58,6 +58,8 @@ class ImageProduct:
     """Why this scale and offset, for provenance."""
     scored: bool = False
     """Whether Cloud Score+ exists for it."""
+    red_edge: tuple[str, ...] = ()
+    """Its bands in the order of ``RED_EDGE``; empty where it has none."""
     saturation: str = ""
     """Band of saturation flags (QA_RADSAT); empty where there is none."""
 
@@ -76,6 +78,7 @@ _SENTINEL2 = ImageProduct(
     tile=("MGRS_TILE",),
     rule="harmonised by Earth Engine: the 1000 DN are already removed, offset 0",
     scored=True,
+    red_edge=("B5", "B6", "B7"),
 )
 
 
@@ -152,6 +155,44 @@ class ImageRef:
         )
         mask = f"{stem}{product.mask}{seen}"
         return (*bands, BandFile("mask", mask, 1.0, 0.0, product.mask_fill))
+
+
+def further_bands(product: ImageProduct, names: Sequence[str]) -> tuple[str, ...]:
+    """Return a product's own names of bands beside the six.
+
+    Raises
+    ------
+    SourceError
+        When it has no such band.
+    """
+    known = dict(zip(RED_EDGE, product.red_edge, strict=False))
+    lacking = [name for name in names if name not in known]
+    if lacking:
+        raise SourceError(
+            f"{product.collection}: no such band as {lacking[0]}",
+            expected="Sentinel-2 level 2A",
+            remedy="Name a source of Sentinel-2, or a model that does without.",
+        )
+    return tuple(known[name] for name in names)
+
+
+def with_further(scene: Scene, names: Sequence[str]) -> Scene:
+    """Return a pinned scene with the files of bands beside the six.
+
+    Raises
+    ------
+    SourceError
+        When its product has no such band.
+    """
+    if not names:
+        return scene
+    product = product_of(scene.collection)
+    stem = scene.file(BANDS[0]).href.partition("#")[0]
+    more = tuple(
+        BandFile(name, f"{stem}#{band}", product.scale, product.offset, 0)
+        for name, band in zip(names, further_bands(product, names), strict=True)
+    )
+    return replace(scene, files=(*scene.files, *more))
 
 
 def parse_ref(mask_href: str) -> ImageRef:

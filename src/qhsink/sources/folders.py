@@ -32,6 +32,9 @@ SAFE_FILES = {
 }
 """File ending to its folder; at 60 m all are in ``R60m`` as well."""
 
+SAFE_FURTHER = {f"B0{number}_20m": "R20m" for number in (5, 6, 7)}
+"""The red edge: stated where it is there."""
+
 SAFE_BANDS = (
     "B01", "B02", "B03", "B04", "B05", "B06", "B07",
     "B08", "B8A", "B09", "B10", "B11", "B12",
@@ -167,11 +170,23 @@ def _safe_item(path: Path) -> dict[str, Any]:
         SAFE_BANDS[int(node.get("band_id", "0"))]: float(node.text or "") * scale
         for node in root.iter("BOA_ADD_OFFSET")
     }
-    for ending, resolution in SAFE_FILES.items():
+    for ending, resolution in (SAFE_FILES | SAFE_FURTHER).items():
+        if ending in SAFE_FURTHER and not _safe_files(path.parent, ending, resolution):
+            continue
         item["assets"][ending] = _safe_asset(
             path.parent, ending, resolution, scale, offsets
         )
     return item
+
+
+def _safe_files(product: Path, ending: str, resolution: str) -> list[Path]:
+    return [
+        path
+        for suffix in ("jp2", "tif")
+        for path in sorted(
+            product.glob(f"GRANULE/*/IMG_DATA/{resolution}/*_{ending}.{suffix}")
+        )
+    ]
 
 
 def _safe_tile(product: str) -> str:
@@ -189,13 +204,7 @@ def _safe_asset(
     offsets: Mapping[str, float],
 ) -> dict[str, Any]:
     band = ending.partition("_")[0]
-    found = [
-        path
-        for suffix in ("jp2", "tif")
-        for path in sorted(
-            product.glob(f"GRANULE/*/IMG_DATA/{resolution}/*_{ending}.{suffix}")
-        )
-    ]
+    found = _safe_files(product, ending, resolution)
     if not found:
         raise SourceError(
             f"{product.name}: no file *_{ending}.jp2 in IMG_DATA/{resolution}",

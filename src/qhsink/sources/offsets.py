@@ -6,14 +6,14 @@ Reads no file and no network; a combination that no table row covers is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pystac
 
 from qhsink.domain.errors import SourceError
-from qhsink.domain.scene import BANDS, BandFile, MaskKind
+from qhsink.domain.scene import BANDS, RED_EDGE, BandFile, MaskKind
 from qhsink.sources.assets import LEAVE_OUT, pick_assets
 from qhsink.sources.facts import ItemFacts, is_shifted, read_facts
 from qhsink.sources.items import plain_item
@@ -74,7 +74,7 @@ in the table on purpose: one of the two fields is wrong and nothing says which.
 
 
 def resolve_bands(
-    item: Mapping[str, Any] | pystac.Item,
+    item: Mapping[str, Any] | pystac.Item, further: Sequence[str] = ()
 ) -> tuple[tuple[BandFile, ...], MaskKind, str]:
     """Return the files of an item with the rule that turns them to reflectance.
 
@@ -82,12 +82,14 @@ def resolve_bands(
     ----------
     item : mapping or pystac.Item
         A STAC item of any version.
+    further : sequence of str
+        Bands wanted beside the six: some of ``RED_EDGE``.
 
     Returns
     -------
     files : tuple of BandFile
-        The six bands of ``BANDS``, ``mask`` and, where a Landsat item has it,
-        ``radsat``; hrefs as the item states them.
+        The six bands of ``BANDS``, those of ``further``, ``mask`` and, where a Landsat
+        item has it, ``radsat``; hrefs as the item states them.
     mask_kind : {"scl", "qa_pixel"}
         Which rule reads the mask.
     rule : str
@@ -108,14 +110,14 @@ def resolve_bands(
     doc = plain_item(item)
     facts = read_facts(doc)
     if facts.family == "sentinel-2":
-        return _sentinel2(doc, facts)
-    return _landsat(doc, facts)
+        return _sentinel2(doc, facts, further)
+    return _landsat(doc, facts, further)
 
 
 def _sentinel2(
-    doc: Mapping[str, Any], facts: ItemFacts
+    doc: Mapping[str, Any], facts: ItemFacts, further: Sequence[str]
 ) -> tuple[tuple[BandFile, ...], MaskKind, str]:
-    assets = pick_assets(doc, facts.family)
+    assets = pick_assets(doc, facts.family, further)
     applied = doc["properties"].get("earthsearch:boa_offset_applied")
     stated = _agreed(doc, assets, "offset")
     scale = _agreed(doc, assets, "scale")
@@ -138,9 +140,9 @@ def _sentinel2(
 
 
 def _landsat(
-    doc: Mapping[str, Any], facts: ItemFacts
+    doc: Mapping[str, Any], facts: ItemFacts, further: Sequence[str]
 ) -> tuple[tuple[BandFile, ...], MaskKind, str]:
-    assets = pick_assets(doc, facts.family)
+    assets = pick_assets(doc, facts.family, further)
     stated = (_agreed(doc, assets, "scale"), _agreed(doc, assets, "offset"))
     product = (LANDSAT_SCALE, LANDSAT_OFFSET)
     if stated not in ((None, None), product):
@@ -158,7 +160,8 @@ def _agreed(
     doc: Mapping[str, Any], assets: Mapping[str, Mapping[str, Any]], field: str
 ) -> float | None:
     """Return the scale or offset that the reflectance assets state, None if none."""
-    stated = {value for band in BANDS for value in _stated(assets[band], field)}
+    bands = [band for band in (*BANDS, *RED_EDGE) if band in assets]
+    stated = {value for band in bands for value in _stated(assets[band], field)}
     if len(stated) > 1:
         raise SourceError(
             f"item {doc['id']}: bands state different {field}s {sorted(stated)}",
@@ -192,6 +195,7 @@ def _files(
         known = None if size is None else int(size)
         return BandFile(band, asset["href"], factor, shift, nodata, checksum, known)
 
-    bands = tuple(file(band, scale, offset, 0) for band in BANDS)
+    held = (band for band in (*BANDS, *RED_EDGE) if band in assets)
+    bands = tuple(file(band, scale, offset, 0) for band in held)
     optional = tuple(file(band, 1.0, 0.0, 0) for band in ("radsat",) if band in assets)
     return (*bands, file("mask", 1.0, 0.0, mask_fill), *optional)

@@ -7,7 +7,7 @@ scene is pinned.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -51,10 +51,15 @@ class WindowStack:
     """Item ids behind each day."""
     mask_kind: MaskKind
     """Which rule reads ``mask``."""
+    further: NDArray[np.int16] | None = None
+    """Further bands asked for, shape (time, band, y, x), as ``reflectance``."""
 
 
 def read_window(
-    scenes: Sequence[Scene], geobox: GeoBox, archive: Archive | None = None
+    scenes: Sequence[Scene],
+    geobox: GeoBox,
+    archive: Archive | None = None,
+    further: Sequence[str] = (),
 ) -> WindowStack:
     """Return the observations of ``scenes`` on ``geobox``.
 
@@ -66,6 +71,8 @@ def read_window(
         Lattice of shape (y, x).
     archive : Archive, optional
         How remote files are reached and what was read is kept.
+    further : sequence of str
+        Bands read beside the six; every scene must have been pinned with them.
 
     Returns
     -------
@@ -97,9 +104,23 @@ def read_window(
     """
     kind = one_kind(scenes)
     days = days_over(scenes, geobox)
-    reflectance, mask = read_days([group for _, group in days], geobox, archive)
+    shape = (len(days), len(further), *geobox.shape)
+    more = np.full(shape, NODATA, dtype=np.int16)
+    reflectance, mask = read_days(
+        [group for _, group in days],
+        geobox,
+        archive,
+        further={name: more[:, number] for number, name in enumerate(further)},
+    )
     ids = tuple(tuple(s.item_id for s in group) for _, group in days)
-    return WindowStack(reflectance, mask, tuple(d for d, _ in days), ids, kind)
+    return WindowStack(
+        reflectance,
+        mask,
+        tuple(d for d, _ in days),
+        ids,
+        kind,
+        more if further else None,
+    )
 
 
 def days_over(
@@ -117,7 +138,11 @@ def days_over(
 
 
 def read_days(
-    days: Sequence[Sequence[Scene]], geobox: GeoBox, archive: Archive | None = None
+    days: Sequence[Sequence[Scene]],
+    geobox: GeoBox,
+    archive: Archive | None = None,
+    *,
+    further: Mapping[str, NDArray[np.int16]] | None = None,
 ) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
     """Return reflectance and mask of some days, as ``WindowStack`` holds them.
 
@@ -129,21 +154,26 @@ def read_days(
         Lattice of shape (y, x).
     archive : Archive, optional
         How remote files are reached.
+    further : mapping of str to int16 array of shape (time, y, x), optional
+        Further bands by name, filled with ``NODATA``; written to.
     """
     shape = (len(days), len(BANDS), *geobox.shape)
     reflectance = np.full(shape, NODATA, dtype=np.int16)
     mask = np.zeros((len(days), *geobox.shape), dtype=np.uint16)
+    planes = {band: reflectance[:, number] for number, band in enumerate(BANDS)}
+    planes |= further or {}
     scenes = [scene for day in days for scene in day]
     if is_on_earthengine(scenes):
         # The client takes half a second to import, which files need not pay.
         from qhsink.sources.earthengine import read_image_days  # noqa: PLC0415
 
-        read_image_days(days, geobox, reflectance, mask)
+        read_image_days(days, geobox, planes, mask)
         return reflectance, mask
 
     def fill(layer: int) -> None:
         with bounded_gdal():
-            _read_day(days[layer], geobox, reflectance[layer], mask[layer], archive)
+            mine = {band: plane[layer] for band, plane in planes.items()}
+            _read_day(days[layer], geobox, mine, mask[layer], archive)
 
     reach = archive or plain_archive()
     remote = any(is_remote(scene.file("mask").href) for scene in scenes)
@@ -222,7 +252,7 @@ def _degrees(geobox: GeoBox) -> BBox:
 def _read_day(
     scenes: Sequence[Scene],
     geobox: GeoBox,
-    reflectance: NDArray[np.int16],
+    planes: Mapping[str, NDArray[np.int16]],
     mask: NDArray[np.uint16],
     archive: Archive | None,
 ) -> None:
@@ -241,21 +271,21 @@ def _read_day(
             continue
         np.copyto(mask, seen, where=take)
         np.copyto(best, rank, where=take)
-        files = [scene.file(band) for band in BANDS]
+        files = [scene.file(band) for band in planes]
         found = _read_bands(scene, files, geobox, archive)
-        for layer, file, numbers in zip(reflectance, files, found, strict=True):
+        for layer, file, numbers in zip(planes.values(), files, found, strict=True):
             layer[take] = NODATA
             if numbers is not None:
                 gain, bias = file.scale * SCALE, file.offset * SCALE
                 rescale_into(numbers, take, file.nodata, gain, bias, layer)
-        _drop_saturated(scene, geobox, take, reflectance, archive)
+        _drop_saturated(scene, geobox, take, planes, archive)
 
 
 def _drop_saturated(
     scene: Scene,
     geobox: GeoBox,
     take: NDArray[np.bool_],
-    reflectance: NDArray[np.int16],
+    planes: Mapping[str, NDArray[np.int16]],
     archive: Archive | None,
 ) -> None:
     """Leave no reflectance where a Landsat band was saturated or the ground hidden.
@@ -268,7 +298,9 @@ def _drop_saturated(
         return
     flags = read_numbers(scene, found[0], geobox, averaged=False, archive=archive)
     if flags is not None:
-        reflectance[:, take & ((flags & np.uint16(RADSAT_FLAWS)) != 0)] = NODATA
+        flawed = take & ((flags & np.uint16(RADSAT_FLAWS)) != 0)
+        for layer in planes.values():
+            layer[flawed] = NODATA
 
 
 def _read_bands(

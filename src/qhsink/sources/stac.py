@@ -37,7 +37,12 @@ from qhsink.sources.search import api_items
 
 
 def pin(
-    source: SourceConfig, *, project: Path, bbox: BBox, period: Period
+    source: SourceConfig,
+    *,
+    project: Path,
+    bbox: BBox,
+    period: Period,
+    further: Sequence[str] = (),
 ) -> tuple[Scene, ...]:
     """Return the scenes of any kind of source that touch a box within a period.
 
@@ -48,12 +53,19 @@ def pin(
         # The client takes half a second to import, which files need not pay.
         from qhsink.sources.earthengine import pin_images  # noqa: PLC0415
 
-        return pin_images(source, bbox=bbox, period=period)
-    return pin_scenes(source, project=project, bbox=bbox, period=period)
+        return pin_images(source, bbox=bbox, period=period, further=further)
+    return pin_scenes(
+        source, project=project, bbox=bbox, period=period, further=further
+    )
 
 
 def pin_scenes(
-    source: SourceConfig, *, project: Path, bbox: BBox, period: Period
+    source: SourceConfig,
+    *,
+    project: Path,
+    bbox: BBox,
+    period: Period,
+    further: Sequence[str] = (),
 ) -> tuple[Scene, ...]:
     """Return the scenes of a source that touch ``bbox`` within ``period``.
 
@@ -67,6 +79,8 @@ def pin_scenes(
         West, south, east, north [deg].
     period : Period
         Days are solar days at the scene's centre, as in ``WindowStack.days``.
+    further : sequence of str
+        Bands wanted beside the six: some of ``RED_EDGE``.
 
     Returns
     -------
@@ -77,10 +91,12 @@ def pin_scenes(
     ------
     SourceError
         When the catalogue cannot be read, an item's metadata are broken or
-        contradictory, or a file named by a static catalogue is not there.
+        contradictory, it has no such band, or a file named by a static catalogue is
+        not there.
     """
     found = find_items(source, project=project, bbox=bbox, period=period)
-    scenes = _latest_processing([(pin_item(doc, folder), doc) for doc, folder in found])
+    pinned = [(pin_item(doc, folder, further), doc) for doc, folder in found]
+    scenes = _latest_processing(pinned)
     return _stamped(scenes, source, project)
 
 
@@ -120,7 +136,9 @@ def _stamped(
     )
 
 
-def pin_item(doc: Mapping[str, Any], folder: Path | None) -> Scene:
+def pin_item(
+    doc: Mapping[str, Any], folder: Path | None, further: Sequence[str] = ()
+) -> Scene:
     """Return the scene of one item that ``find_items`` returned.
 
     Raises
@@ -130,7 +148,7 @@ def pin_item(doc: Mapping[str, Any], folder: Path | None) -> Scene:
     """
     try:
         facts = read_facts(doc)
-        stated, mask_kind, rule = resolve_bands(doc)
+        stated, mask_kind, rule = resolve_bands(doc, further)
         files = locate(stated, folder, facts.item_id)
         if mask_kind == "qa_pixel":
             saturation = any(file.band == "radsat" for file in files)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from qhsink.config.corrections import CorrectionConfig
 from qhsink.domain.scene import BandFile, Scene, scene_to_json
 from qhsink.grid import Grid
 from qhsink.imagery.composite import Composite, median_composite, peak_composite
+from qhsink.imagery.corrections import Correction
 from qhsink.imagery.masking import MaskRules, Observations, classify_observations
 from qhsink.imagery.second_opinion import SecondOpinion
 from qhsink.registry.opinions import load_opinion
@@ -75,6 +76,14 @@ def scene_token(scene: Scene) -> dict[str, Any]:
     return scene_to_json(scene) | {"files": [_pinned_file(f) for f in scene.files]}
 
 
+def items_token(items: Sequence[LayerItem]) -> list[list[Any]]:
+    """Return what items of a layer contribute to a content key."""
+    return [
+        [item.collection, item.item_id, *map(_pinned_file, item.files)]
+        for item in items
+    ]
+
+
 def _pinned_file(file: BandFile) -> dict[str, Any]:
     token, path = asdict(file), Path(file.href)
     if file.checksum is not None:
@@ -95,10 +104,7 @@ def corrections_token(
     """
     token = asked.in_use()
     if asked.heights_of_source:
-        token["dem"] = [
-            [item.collection, item.item_id, *map(_pinned_file, item.files)]
-            for item in heights
-        ]
+        token["dem"] = items_token(heights)
     elif "terrain" in token:
         token["dem"] = [_file_token(p) for p in elevation_files(dem_path(asked))]
     return token
@@ -144,7 +150,38 @@ def make_composite(
     """
     if not scenes:
         return nothing_seen(geobox)
-    stack = read_window(scenes, geobox, archive)
+    read = read_clear(scenes, geobox, config, heights=heights, archive=archive)
+    return choose(read, config.composite, kind)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClearStack:
+    """The dates of a window, masked and corrected, before one is chosen."""
+
+    stack: WindowStack
+    """Reflectance after the corrections asked for."""
+    seen: Observations
+    """Which of it is clear."""
+    notes: tuple[Correction, ...]
+    """What was done to it, day by day."""
+
+
+def read_clear(
+    scenes: Sequence[Scene],
+    geobox: GeoBox,
+    config: RunConfig,
+    *,
+    heights: Sequence[LayerItem] | None = None,
+    archive: Archive | None = None,
+    further: Sequence[str] = (),
+) -> ClearStack:
+    """Return the dates that a composite is chosen from.
+
+    Parameters and errors are those of ``make_composite``; there is one scene at least.
+    ``further`` names bands read beside the six. They are not corrected: no run that
+    corrects reflectance asks for them (``plan_sources``).
+    """
+    stack = read_window(scenes, geobox, archive, further)
     rules = MaskRules(**config.masks.model_dump(), pixel_size_m=_pixel_size(geobox))
     seen = classify_observations(
         stack.reflectance,
@@ -158,28 +195,31 @@ def make_composite(
     if asked.heights_of_source and heights is not None:
         ground = partial(read_elevation, heights, archive=archive)
     stack, notes = correct_stack(stack, seen, scenes, geobox, asked, heights=ground)
-    return replace(_choose(stack, seen, config.composite, kind), corrections=notes)
+    return ClearStack(stack, seen, notes)
 
 
-def _choose(
-    stack: WindowStack, seen: Observations, choice: CompositeConfig, kind: str
-) -> Composite:
+def choose(read: ClearStack, choice: CompositeConfig, kind: str) -> Composite:
+    """Return the composite of dates that were read: ``month`` or ``peak``."""
+    stack, seen = read.stack, read.seen
     if kind == "peak":
-        return peak_composite(
+        made = peak_composite(
             stack.reflectance,
             seen.clear,
             seen.water,
             snow=seen.snow,
             min_clear=choice.min_clear_peak,
             quantile=choice.peak_quantile,
+            further=stack.further,
         )
-    return median_composite(
-        stack.reflectance,
-        seen.clear,
-        seen.water,
-        snow=seen.snow,
-        min_clear=choice.min_clear_month,
-    )
+    else:
+        made = median_composite(
+            stack.reflectance,
+            seen.clear,
+            seen.water,
+            snow=seen.snow,
+            min_clear=choice.min_clear_month,
+        )
+    return replace(made, corrections=read.notes)
 
 
 @lru_cache(maxsize=4)

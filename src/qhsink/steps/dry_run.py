@@ -57,9 +57,9 @@ def foresee(request: RunRequest, settings: Settings) -> list[Foreseen]:
     for job in tile_jobs(plan):
         keys = tile_keys(job, config, grid=plan.grid, model=model)
         tile = plan.grid.tile(job.col, job.row).name
-        wanted = [keys.composite, keys.maps, keys.ledger]
+        wanted = [keys.composite, *keys.layers.values(), keys.maps, keys.ledger]
         if further is not None and job.kind == "peak":
-            more = target_keys(job, keys.composite, further, tile=tile)
+            more = target_keys(job, keys.seen, further, tile=tile)
             wanted += more.values()
         for key in wanted:
             if key.step not in earlier:

@@ -24,6 +24,7 @@ from qhsink.steps.map_indicators import TARGET_INDICATORS
 from qhsink.steps.plan import MAP_INDICATORS, Kind, RunPlan
 from qhsink.steps.region_pixels import (
     least_valid_share,
+    require_layers,
     require_pixels,
     too_little_seen,
 )
@@ -134,10 +135,12 @@ def _row(
     estimate: Estimate | None = None
     verdict: Verdict | None = None
     refusal: str | None = None
+    plan = basis.plan
     try:
         if indicator.id in TARGET_INDICATORS:
+            require_layers(plan, region, TARGET_INDICATORS[indicator.id].target)
             estimate = target_estimate(
-                basis.plan,
+                plan,
                 basis.ledger.targets,
                 region,
                 indicator,
@@ -146,7 +149,7 @@ def _row(
             )
         else:
             estimate = _estimate(basis, region, indicator, tiles)
-        year = basis.plan.setup.month.start.year
+        year = plan.setup.month.start.year
         verdict = verdict_on(estimate, year=year, targets=targets)
     except Refusal as error:
         refusal = str(error)

@@ -25,6 +25,7 @@ from qhsink.domain.period import Period
 from qhsink.domain.region import Region
 from qhsink.domain.scene import Scene, scene_from_json, scene_to_json
 from qhsink.grid import Grid
+from qhsink.mapping.layers import Group
 from qhsink.regions.database import RegionDatabase, load_database, load_leaves
 from qhsink.regions.overlay import Leaves, cut_by, overlay
 from qhsink.regions.user import read_user_regions
@@ -34,9 +35,9 @@ from qhsink.sources.layer_items import (
     layer_item_to_json,
 )
 from qhsink.steps.map_indicators import TARGET_INDICATORS
-from qhsink.steps.plan_sources import heights_over, scenes_over
+from qhsink.steps.plan_sources import RegionSources
 from qhsink.steps.request import RunRequest, Setup, set_up
-from qhsink.steps.run_models import learnt_from_simulated
+from qhsink.steps.run_models import learnt_from_simulated, needed_groups
 
 Kind = Literal["month", "peak"]
 _Placed = TypeVar("_Placed", Scene, LayerItem)
@@ -58,7 +59,13 @@ class TileJob:
     leaves: tuple[tuple[str, bytes], ...]
     """Leaf id and its geometry on the tile (WKB, grid coordinates)."""
     heights: tuple[LayerItem, ...] = ()
-    """Pinned terrain model under the tile, where a correction asks the source."""
+    """Pinned terrain model under the tile, where a correction or a model asks."""
+    season: tuple[Scene, ...] = ()
+    """Scenes of the season, those of the peak among them, where a model asks."""
+    radar: tuple[LayerItem, ...] = ()
+    """Radar acquisitions of the season, where a model asks."""
+    groups: tuple[Group, ...] = ()
+    """Layers beyond the six bands that the models of this composite need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +87,25 @@ class RunPlan:
     warned: Mapping[str, str] = field(default_factory=dict)
     """Item ids used in spite of a doubt, with the doubt."""
     heights: tuple[LayerItem, ...] = ()
-    """Pinned terrain model, by id, where a correction asks the source for it."""
+    """Pinned terrain model, by id, where a correction or a model asks for it."""
+    radar: tuple[LayerItem, ...] = ()
+    """Pinned radar acquisitions of the season, by id, where a model asks for them."""
+    lacking: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What the source has not, by region and group of layers, with the reason."""
 
     @property
     def simulated(self) -> bool:
         """Whether a scene or height is simulated, or what a model learnt from."""
         return (
             any(scene.simulated for scene in self.scenes)
-            or any(item.simulated for item in self.heights)
+            or any(item.simulated for item in (*self.heights, *self.radar))
             or learnt_from_simulated(self.setup.config, self.setup.settings)
         )
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """The composites this run makes: those that a reported indicator needs."""
-        report = self.setup.config.indicators.report
-        needed = {MAP_INDICATORS[name] for name in report if name in MAP_INDICATORS}
-        if any(name in TARGET_INDICATORS for name in report):
-            needed.add("peak")
-        kinds: tuple[Kind, ...] = ("month", "peak") if self.setup.peak else ("month",)
-        return tuple(kind for kind in kinds if kind in needed)
+        return _kinds(self.setup)
 
     def period(self, kind: Kind) -> Period:
         """Return the period of a composite."""
@@ -116,44 +122,86 @@ class RunPlan:
             and scene.item_id not in self.excluded
         )
 
+    @property
+    def season_scenes(self) -> tuple[Scene, ...]:
+        """The scenes that seasonal statistics are of, without those excluded."""
+        season = self.setup.season
+        return tuple(
+            scene
+            for scene in self.scenes
+            if season is not None
+            and season.contains(scene.acquired.date())
+            and scene.item_id not in self.excluded
+        )
+
     def region_geometry(self, region_id: str) -> BaseGeometry:
         """Return the union of a region's leaves, in grid coordinates."""
         chosen = self.leaves.frame["leaf_id"].isin(self.leaves.members[region_id])
         return shapely.union_all(self.leaves.frame.loc[chosen, "geometry"].to_numpy())
 
 
+def _kinds(setup: Setup) -> tuple[Kind, ...]:
+    report = setup.config.indicators.report
+    needed = {MAP_INDICATORS[name] for name in report if name in MAP_INDICATORS}
+    if any(name in TARGET_INDICATORS for name in report):
+        needed.add("peak")
+    kinds: tuple[Kind, ...] = ("month", "peak") if setup.peak else ("month",)
+    return tuple(kind for kind in kinds if kind in needed)
+
+
 def make_plan(setup: Setup) -> RunPlan:
-    """Resolve regions and pin scenes, and heights where a correction asks for them.
+    """Resolve regions and pin scenes, and further layers where they are asked for.
 
     Raises
     ------
     BadInput
-        When no region asked for can be used, or the source cannot be read.
+        When no region asked for can be used, the source cannot be read, or the model
+        of cover needs layers that a month's composite has not.
     """
+    groups = {kind: needed_groups(setup, kind) for kind in _kinds(setup)}
+    wanted = frozenset(group for found in groups.values() for group in found)
     grid = setup.config.grid.build()
     asked, leaves, unknown = resolve_regions(
         setup.request.regions, setup.config, grid=grid, settings=setup.settings
     )
     pinned: dict[str, Scene] = {}
-    ground: dict[str, LayerItem] = {}
+    layers: dict[str, dict[str, LayerItem]] = {"terrain": {}, "radar": {}}
+    lacking: dict[str, Mapping[str, str]] = {}
     regions, faults = [], []
     for region in asked:
         try:
-            found = scenes_over(setup, leaves, region.id, grid)
-            below = heights_over(setup, leaves, region.id, grid)
+            over = RegionSources(setup, wanted, leaves, region.id, grid)
+            found = over.scenes()
+            items, absent = over.layers()
         except SourceError as error:
             unknown[region.id] = str(error)
             faults.append(error)
             continue
         regions.append(region)
         pinned |= {scene.item_id: scene for scene in found}
-        ground |= {item.item_id: item for item in below}
+        for name, held in items.items():
+            layers[name] |= {item.item_id: item for item in held}
+        if absent:
+            lacking[region.id] = absent
     if not regions and faults:
         raise faults[0]
     ordered = tuple(sorted(pinned.values(), key=lambda s: (s.acquired, s.item_id)))
     kept = leaves.restricted_to([region.id for region in regions])
-    heights = tuple(ground[name] for name in sorted(ground))
-    return RunPlan(setup, grid, tuple(regions), unknown, kept, ordered, heights=heights)
+    heights, radar = (
+        tuple(layers[group][name] for name in sorted(layers[group]))
+        for group in ("terrain", "radar")
+    )
+    return RunPlan(
+        setup,
+        grid,
+        tuple(regions),
+        unknown,
+        kept,
+        ordered,
+        heights=heights,
+        radar=radar,
+        lacking=lacking,
+    )
 
 
 def resolve_regions(
@@ -230,7 +278,12 @@ def tile_jobs(plan: RunPlan) -> Iterator[TileJob]:
     footprints = {
         kind: _on_grid(plan.scenes_of(kind), plan.grid.crs) for kind in plan.kinds
     }
-    ground = _on_grid(plan.heights, plan.grid.crs)
+    groups = {kind: needed_groups(plan.setup, kind) for kind in plan.kinds}
+    season = _on_grid(
+        plan.season_scenes if any("season" in g for g in groups.values()) else (),
+        plan.grid.crs,
+    )
+    ground, radar = (_on_grid(i, plan.grid.crs) for i in (plan.heights, plan.radar))
     for tile in plan.grid.tiles_over(whole):
         bounds = tile.bounds
         pieces = []
@@ -242,8 +295,18 @@ def tile_jobs(plan: RunPlan) -> Iterator[TileJob]:
         below = tuple(i for i, f in ground if f.intersects(around))
         for kind in plan.kinds:
             near = tuple(s for s, f in footprints[kind] if f.intersects(bounds))
-            leaves = tuple(sorted(pieces))
-            yield TileJob(tile.col, tile.row, kind, near, leaves, below)
+            leaves, peak = tuple(sorted(pieces)), kind == "peak"
+            yield TileJob(
+                tile.col,
+                tile.row,
+                kind,
+                near,
+                leaves,
+                below,
+                tuple(s for s, f in season if peak and f.intersects(bounds)),
+                tuple(i for i, f in radar if peak and f.intersects(bounds)),
+                groups[kind],
+            )
 
 
 def _on_grid(
@@ -271,6 +334,8 @@ def write_plan(plan: RunPlan, folder: Path) -> dict[str, Any]:
         "excluded": dict(plan.excluded),
         "warned": dict(plan.warned),
         "heights": [layer_item_to_json(item) for item in plan.heights],
+        "radar": [layer_item_to_json(item) for item in plan.radar],
+        "lacking": {name: dict(found) for name, found in plan.lacking.items()},
     }
     text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True)
     (folder / "plan.json").write_text(text, encoding="utf-8")
@@ -297,6 +362,8 @@ def read_plan(folder: Path, settings: Settings) -> RunPlan:
         excluded=content["excluded"],
         warned=content["warned"],
         heights=tuple(layer_item_from_json(entry) for entry in content["heights"]),
+        radar=tuple(layer_item_from_json(entry) for entry in content["radar"]),
+        lacking=content["lacking"],
     )
 
 
@@ -309,6 +376,8 @@ def plan_token(plan: RunPlan) -> str:
         "scenes": [scene_to_json(scene) for scene in plan.scenes],
         "excluded": dict(plan.excluded),
         "heights": [layer_item_to_json(item) for item in plan.heights],
+        "radar": [layer_item_to_json(item) for item in plan.radar],
+        "lacking": {name: dict(found) for name, found in plan.lacking.items()},
     }
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -281,6 +281,8 @@ def _write_run(
             for scene in plan.scenes
         ],
         "heights": [layer_item_to_json(item) for item in plan.heights],
+        "radar": [layer_item_to_json(item) for item in plan.radar],
+        "lacking": {name: dict(found) for name, found in plan.lacking.items()},
         "excluded_scenes": dict(plan.excluded),
         "doubtful_scenes": dict(plan.warned),
         "estimates": estimates_table(rows),

@@ -73,6 +73,18 @@ def write_composite(
     (folder / "corrections.json").write_text(text, encoding="utf-8")
 
 
+def write_planes(
+    planes: NDArray[np.int16],
+    path: Path,
+    *,
+    names: tuple[str, ...],
+    geobox: GeoBox,
+    block: int,
+) -> None:
+    """Write layers beyond the six bands, int16 of shape (layer, y, x)."""
+    _write_raster(path, planes, geobox=geobox, nodata=-32_768, names=names, block=block)
+
+
 def read_composite(artifact: Artifact) -> Composite:
     """Return the composite that ``write_composite`` stored."""
     with rasterio.open(artifact.path("reflectance.tif")) as file:

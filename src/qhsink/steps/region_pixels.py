@@ -10,7 +10,10 @@ from collections.abc import Collection, Mapping
 from qhsink.domain.errors import Refusal
 from qhsink.domain.region import Region
 from qhsink.estimation.ledger import RegionSums
+from qhsink.mapping.layers import layers_of
+from qhsink.steps.map_indicators import ECOSYSTEM
 from qhsink.steps.plan import Kind, RunPlan
+from qhsink.steps.run_models import groups_by_model
 
 
 def require_pixels(
@@ -52,6 +55,29 @@ def require_pixels(
             expected="every tile of the region",
             remedy="Mend the source and run again: finished tiles are kept.",
         )
+
+
+def require_layers(plan: RunPlan, region: Region, target: str) -> None:
+    """Check that the source holds what the models of a target need over a region.
+
+    Raises
+    ------
+    Refusal
+        When it does not: model, layers and source are named.
+    """
+    config = plan.setup.config
+    lacking = plan.lacking.get(region.id, {})
+    by_model = groups_by_model(config, plan.setup.settings)
+    for name in (ECOSYSTEM, target):
+        model = config.models.of(name)
+        for group in by_model.get(model or "", ()):
+            if group in lacking:
+                raise Refusal(
+                    f"model {model} needs {', '.join(layers_of(group))} over "
+                    f"{region.id}: {lacking[group]}",
+                    expected="a source that holds what the models of a run need",
+                    remedy="Name another --source, or a model that does without.",
+                )
 
 
 def least_valid_share(plan: RunPlan) -> float:

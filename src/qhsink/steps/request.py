@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from qhsink.config import (
     load_run_config,
     load_sources,
 )
-from qhsink.domain.errors import BadInput
+from qhsink.domain.errors import BadInput, ConfigError
 from qhsink.domain.period import Period, parse_month, peak_season
 from qhsink.sources.transfer import is_remote
 from qhsink.steps.map_indicators import TARGET_INDICATORS
@@ -62,6 +63,8 @@ class Setup:
     month: Period
     peak: Period | None
     """The peak season that is complete by the end of the month, if any."""
+    season: Period | None
+    """Days that seasonal statistics are of, where there is a peak season."""
     out: Path
     """Folder of the results."""
 
@@ -86,7 +89,8 @@ def set_up(request: RunRequest, settings: Settings) -> Setup:
     config = load_run_config(Path(request.config) if request.config else path)
     config = _with_models(config, request.models)
     season = config.season
-    peak = peak_season(month.start.year, start=season.peak_start, end=season.peak_end)
+    full = peak_season(month.start.year, start=season.peak_start, end=season.peak_end)
+    peak = full if full.end <= month.end else None
     name = Path(request.source).stem if "/" in request.source else request.source
     default = settings.project / "out" / f"{request.month}-{name}"
     return Setup(
@@ -96,9 +100,29 @@ def set_up(request: RunRequest, settings: Settings) -> Setup:
         config_name=Path(request.config).name if request.config else path.name,
         source=source,
         month=month,
-        peak=peak if peak.end <= month.end else None,
+        peak=peak,
+        season=None if peak is None else season_of(peak, config),
         out=_writable_out(Path(request.out) if request.out else default),
     )
+
+
+def season_of(peak: Period, config: RunConfig) -> Period:
+    """Return the days that seasonal statistics are of: green-up to the peak's end.
+
+    Raises
+    ------
+    ConfigError
+        When they begin within the peak season.
+    """
+    year, first = peak.start.year, config.layers.season_start
+    start = date.fromisoformat(f"{year}-{first}")
+    if start > peak.start:
+        raise ConfigError(
+            f"[layers] season_start = {first!r}, the peak season from {peak.start}",
+            expected="a season that holds the peak",
+            remedy="Let it start earlier.",
+        )
+    return Period(start, peak.end, f"{year}-season")
 
 
 def find_source(name: str, settings: Settings) -> SourceConfig:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from numpy.typing import NDArray
 
 from qhsink.config import Settings
 from qhsink.domain.model_target import ModelTarget
-from qhsink.domain.scene import BANDS
 from qhsink.estimation.ledger import TileMap, ledger_rows
 from qhsink.grid import Grid, coverage
 from qhsink.imagery.composite import Composite, Flag
@@ -38,11 +38,22 @@ from qhsink.steps.target_rasters import (
     write_ecosystem,
     write_target_map,
 )
+from qhsink.steps.tile_layers import Cube, SeenKeys, inputs_of
 from qhsink.store import Key, Store, code_version, make_key
 
 
+@dataclass(frozen=True, slots=True)
+class TileSeen:
+    """What the targets of a tile read, each on demand."""
+
+    composite: Callable[[], Composite]
+    """The composite."""
+    cube: Callable[[Sequence[str]], Cube]
+    """The layers that features are made of."""
+
+
 def target_keys(
-    job: TileJob, composite: Key, models: TargetModels, *, tile: str
+    job: TileJob, seen: SeenKeys, models: TargetModels, *, tile: str
 ) -> dict[str, Key]:
     """Return the content keys of a tile's further artifacts, by name.
 
@@ -52,6 +63,7 @@ def target_keys(
     predicted = code_version(
         "qhsink.mapping.ensemble",
         "qhsink.mapping.features",
+        "qhsink.mapping.layers",
         "qhsink.mapping.ecosystem",
         "qhsink.mapping.applicability",
         "qhsink.mapping.nearest",
@@ -65,7 +77,7 @@ def target_keys(
             "ecosystem",
             code=predicted,
             params=place | {"codes": list(models.codes), "tie": models.table.tie},
-            inputs={"composite": composite.digest, "model": models.ecosystem.digest},
+            inputs=_inputs(seen, models.ecosystem),
         )
     }
     leaves = b"".join(name.encode() + wkb for name, wkb in job.leaves)
@@ -78,11 +90,7 @@ def target_keys(
             params=place
             | {"target": name, "step": target["map_step"]}
             | {"codes": list(codes)},
-            inputs={
-                "composite": composite.digest,
-                "ecosystem": keys[ECOSYSTEM].digest,
-                "model": model.digest,
-            },
+            inputs={"ecosystem": keys[ECOSYSTEM].digest, **_inputs(seen, model)},
         )
         keys[f"maps/{name}"] = maps
         keys[f"ledger/{name}"] = make_key(
@@ -99,6 +107,12 @@ def target_keys(
     return keys
 
 
+def _inputs(seen: SeenKeys, model: Model) -> dict[str, str]:
+    """Return the digests of a model and of all that it reads."""
+    layers = inputs_of(model.ensemble.features, seen.layers)
+    return {"composite": seen.composite.digest, "model": model.digest, **layers}
+
+
 class TargetWork:
     """The further artifacts of one tile, each made on demand."""
 
@@ -107,13 +121,13 @@ class TargetWork:
         job: TileJob,
         grid: Grid,
         models: TargetModels,
-        composite: Callable[[], Composite],
+        seen: TileSeen,
         *,
         keys: Mapping[str, Key],
         settings: Settings,
     ) -> None:
         self.job, self.grid, self.models = job, grid, models
-        self.composite, self.keys = composite, keys
+        self.composite, self.cube, self.keys = seen.composite, seen.cube, keys
         self.store = Store(settings.store)
         self.tile = grid.tile(job.col, job.row)
         self._classes: NDArray[np.uint8] | None = None
@@ -149,12 +163,10 @@ class TargetWork:
         return self._classes
 
     def _classify(self) -> tuple[NDArray[np.uint8], Prediction, NDArray[np.float32]]:
-        composite = self.composite()
+        composite, ensemble = self.composite(), self.models.ecosystem.ensemble
+        cube = self.cube(ensemble.features)
         prediction = predict_composite(
-            self.models.ecosystem.ensemble,
-            composite.reflectance,
-            BANDS,
-            clear_land(composite),
+            ensemble, cube.planes, cube.names, clear_land(composite)
         )
         probability = class_probabilities(prediction.members)
         classes = np.zeros(composite.flags.shape, np.uint8)
@@ -192,20 +204,16 @@ class _Predicted:
         """Return every member's prediction, and how far pixels are like the samples."""
         if self._found is None:
             codes = self.work.models.table.codes_of(self.target.ecosystems)
-            composite, ensemble = self.work.composite(), self.model.ensemble
+            ensemble = self.model.ensemble
+            cube = self.work.cube(ensemble.features)
             spoken = np.isin(self.work.classes(), codes)
-            prediction = predict_composite(
-                ensemble, composite.reflectance, BANDS, spoken
-            )
+            prediction = predict_composite(ensemble, cube.planes, cube.names, spoken)
             area = self.model.applicability
             alike = None
             if area is not None:
                 alike = Resemblance(
                     *area.map_dissimilarity(
-                        ensemble.features,
-                        composite.reflectance,
-                        BANDS,
-                        prediction.index,
+                        ensemble.features, cube.planes, cube.names, prediction.index
                     )
                 )
             self._found = prediction, alike

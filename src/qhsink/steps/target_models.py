@@ -13,8 +13,7 @@ from pathlib import Path
 from qhsink.config import RunConfig, load_model_targets
 from qhsink.domain.errors import ModelError
 from qhsink.domain.model_target import ModelTarget, ModelTargets
-from qhsink.domain.scene import BANDS
-from qhsink.mapping.features import locate_bands
+from qhsink.mapping.features import required_bands
 from qhsink.registry import Model, load_model
 from qhsink.steps.map_indicators import ECOSYSTEM, reported_targets
 
@@ -45,8 +44,8 @@ def load_target_models(config: RunConfig, project: Path) -> TargetModels | None:
     ConfigError
         When a target is to be mapped without an ecosystem classifier.
     ModelError
-        When a model is missing, damaged, of another target or unit, or needs layers
-        that the composite has not.
+        When a model is missing, damaged, of another target or unit, or names a feature
+        that is not declared.
     """
     targets = reported_targets(config)
     named = tuple((name, config.models.of(name) or "") for name in targets)
@@ -65,7 +64,7 @@ def _load(
     ecosystem = load_model(folder, classifier)
     models = {name: load_model(folder, model_id) for name, model_id in named}
     for model in (ecosystem, *models.values()):
-        locate_bands(model.ensemble.features, BANDS)
+        required_bands(model.ensemble.features)
     _check_classes(ecosystem, table)
     for name, model in models.items():
         _check_target(model, table.get(name))

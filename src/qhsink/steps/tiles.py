@@ -1,6 +1,6 @@
-"""One tile, from pinned scenes to ledger rows: composite, map, ledger.
+"""One tile, from pinned scenes to ledger rows: composite, layers, map, ledger.
 
-Each is an artifact of its own, made only when it is not there; the three share one
+Each is an artifact of its own, made only when it is not there; they share one
 pass in memory, so a tile is read once. A tile is one Dask task: a graph per band
 and date costs more to schedule than to compute. Targets beside vegetation cover are
 in ``target_maps``.
@@ -9,7 +9,7 @@ in ``target_maps``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,14 +21,14 @@ from threadpoolctl import threadpool_limits
 
 from qhsink.config import RunConfig, Settings
 from qhsink.domain.errors import SourceError
-from qhsink.domain.scene import BANDS
 from qhsink.estimation.ledger import COLUMNS, TileMap, ledger_rows
 from qhsink.grid import Grid, coverage
 from qhsink.imagery.composite import Composite, Flag
 from qhsink.mapping.ensemble import Prediction, predict_composite
+from qhsink.mapping.layers import Group
 from qhsink.registry import Model, load_model
 from qhsink.sources.remote import open_archive
-from qhsink.steps.compositing import composite_key, make_composite
+from qhsink.steps.compositing import composite_key
 from qhsink.steps.plan import TileJob
 from qhsink.steps.rasters import (
     Resemblance,
@@ -37,18 +37,34 @@ from qhsink.steps.rasters import (
     write_maps,
 )
 from qhsink.steps.target_cells import CELL_COLUMNS
-from qhsink.steps.target_maps import TargetWork, clear_land, target_keys
+from qhsink.steps.target_maps import TargetWork, TileSeen, clear_land, target_keys
 from qhsink.steps.target_models import load_target_models
+from qhsink.steps.tile_layers import (
+    STEP,
+    Cube,
+    SeenKeys,
+    TileLayers,
+    inputs_of,
+    layer_keys,
+)
+from qhsink.steps.window_reading import Pinned, WindowReading
 from qhsink.store import Key, Store, code_version, make_key
 
 
 @dataclass(frozen=True, slots=True)
 class TileKeys:
-    """The keys of a tile's three artifacts, known before anything is computed."""
+    """The keys of a tile's artifacts, known before anything is computed."""
 
     composite: Key
+    layers: Mapping[Group, Key]
+    """Of layers beyond the six bands, where a model needs them."""
     maps: Key
     ledger: Key
+
+    @property
+    def seen(self) -> SeenKeys:
+        """What models read."""
+        return SeenKeys(self.composite, self.layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +76,9 @@ class TileOutcome:
     kind: str
     """``month`` or ``peak``."""
     keys: Mapping[str, str]
-    """Digest of each artifact, by name: ``composite``, ``maps``, ``ledger``, and of
-    further targets as in ``target_maps.target_keys``; empty when the tile failed."""
+    """Digest of each artifact, by name: ``composite``, ``layers/GROUP``, ``maps``,
+    ``ledger``, and of further targets as in ``target_maps.target_keys``; empty when the
+    tile failed."""
     made: tuple[str, ...]
     """Artifacts that were computed now; the others were found in the store."""
     error: str | None
@@ -79,11 +96,13 @@ def tile_keys(job: TileJob, config: RunConfig, *, grid: Grid, model: Model) -> T
         kind=job.kind,
         heights=job.heights,
     )
+    layers = layer_keys(job, config, grid=grid, composite=composite)
     maps = make_key(
         "maps",
         code=code_version(
             "qhsink.mapping.ensemble",
             "qhsink.mapping.features",
+            "qhsink.mapping.layers",
             "qhsink.mapping.applicability",
             "qhsink.mapping.nearest",
             "qhsink.mapping.validation",
@@ -91,7 +110,11 @@ def tile_keys(job: TileJob, config: RunConfig, *, grid: Grid, model: Model) -> T
             "qhsink.steps.map_bands",
         ),
         params={"tile": tile.name, "kind": job.kind},
-        inputs={"composite": composite.digest, "model": model.digest},
+        inputs={
+            "composite": composite.digest,
+            "model": model.digest,
+            **inputs_of(model.ensemble.features, layers),
+        },
     )
     leaves = b"".join(name.encode() + wkb for name, wkb in job.leaves)
     ledger = make_key(
@@ -100,7 +123,7 @@ def tile_keys(job: TileJob, config: RunConfig, *, grid: Grid, model: Model) -> T
         params={"tile": tile.name, "kind": job.kind},
         inputs={"maps": maps.digest, "leaves": _digest(leaves)},
     )
-    return TileKeys(composite, maps, ledger)
+    return TileKeys(composite, layers, maps, ledger)
 
 
 def _digest(content: bytes) -> str:
@@ -123,13 +146,14 @@ def compute_tile(job: TileJob, config: RunConfig, settings: Settings) -> TileOut
         with threadpool_limits(limits=1):
             made = work.run()
             if further is not None and job.kind == "peak":
-                more = target_keys(job, keys.composite, further, tile=name)
+                more = target_keys(job, keys.seen, further, tile=name)
                 made += TargetWork(
-                    job, grid, further, work.composite, keys=more, settings=settings
+                    job, grid, further, work.seen(), keys=more, settings=settings
                 ).run()
     except SourceError as error:
         return TileOutcome(name, job.kind, {}, (), str(error))
     digests = {key.step: key.digest for key in (keys.composite, keys.maps, keys.ledger)}
+    digests |= {f"{STEP}/{group}": key.digest for group, key in keys.layers.items()}
     digests |= {step: key.digest for step, key in more.items()}
     return TileOutcome(name, job.kind, digests, made, None)
 
@@ -145,7 +169,7 @@ def _model(folder: Path, model_id: str) -> Model:
 
 
 class _TileWork:
-    """The three artifacts of one tile, each made from the one before on demand."""
+    """The artifacts of one tile, each made from the one before on demand."""
 
     def __init__(
         self,
@@ -158,42 +182,66 @@ class _TileWork:
     ) -> None:
         self.job, self.config, self.grid = job, config, grid
         self.model, self.keys, self.store = model, keys, Store(settings.store)
-        self.archive = open_archive(settings)
         self.tile = grid.tile(job.col, job.row)
+        self.reading = WindowReading(
+            Pinned(job.scenes, job.season, job.heights, job.radar),
+            self.tile.geobox,
+            config,
+            kind=job.kind,
+            groups=job.groups,
+            archive=open_archive(settings),
+        )
+        self.layers = TileLayers(
+            self.reading, keys.layers, self.store, block=grid.block_px
+        )
         self._composite: Composite | None = None
         self._prediction: Prediction | None = None
         self._resemblance: Resemblance | None = None
 
     def run(self) -> tuple[str, ...]:
         """Make what is missing; return the steps made now."""
-        made = []
-        for key, write in (
-            (self.keys.composite, self._write_composite),
-            (self.keys.maps, self._write_maps),
-            (self.keys.ledger, self._write_ledger),
-        ):
-            if self.store.find(key) is None:
-                self.store.put(key, write)
-                made.append(key.step)
+        made = [*self._make(self.keys.composite, self._write_composite)]
+        made += self.layers.run()
+        self.reading.forget()
+        made += self._make(self.keys.maps, self._write_maps)
+        made += self._make(self.keys.ledger, self._write_ledger)
         self._prediction = self._resemblance = None  # further targets need the room
         return tuple(made)
+
+    def _make(
+        self, key: Key, write: Callable[[Path], Mapping[str, Any]]
+    ) -> tuple[str, ...]:
+        if self.store.find(key) is not None:
+            return ()
+        self.store.put(key, write)
+        return (key.step,)
+
+    def seen(self) -> TileSeen:
+        """Return what further targets read."""
+        return TileSeen(self.composite, self.cube)
+
+    def cube(self, features: Sequence[str]) -> Cube:
+        """Return the layers that features are made of."""
+        return self.layers.cube(self.composite(), features)
 
     def composite(self) -> Composite:
         """Return the composite, read from the store or made from the scenes."""
         if self._composite is None:
             found = self.store.find(self.keys.composite)
-            self._composite = read_composite(found) if found else self._make_composite()
+            self._composite = (
+                read_composite(found) if found else self.reading.composite()
+            )
         return self._composite
 
     def prediction(self) -> Prediction:
         """Return every member's prediction on clear land."""
         if self._prediction is None:
-            composite = self.composite()
+            cube = self.cube(self.model.ensemble.features)
             self._prediction = predict_composite(
                 self.model.ensemble,
-                composite.reflectance,
-                BANDS,
-                clear_land(composite),
+                cube.planes,
+                cube.names,
+                clear_land(self.composite()),
             )
         return self._prediction
 
@@ -201,25 +249,14 @@ class _TileWork:
         """Return how far predicted pixels resemble the training data, where known."""
         fitted = self.model.applicability
         if self._resemblance is None and fitted is not None:
+            features = self.model.ensemble.features
+            cube = self.cube(features)
             self._resemblance = Resemblance(
                 *fitted.map_dissimilarity(
-                    self.model.ensemble.features,
-                    self.composite().reflectance,
-                    BANDS,
-                    self.prediction().index,
+                    features, cube.planes, cube.names, self.prediction().index
                 )
             )
         return self._resemblance
-
-    def _make_composite(self) -> Composite:
-        return make_composite(
-            self.job.scenes,
-            self.tile.geobox,
-            self.config,
-            kind=self.job.kind,
-            heights=self.job.heights,
-            archive=self.archive,
-        )
 
     def _write_composite(self, folder: Path) -> Mapping[str, Any]:
         write_composite(

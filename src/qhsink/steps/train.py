@@ -28,6 +28,7 @@ from qhsink.mapping.card import (
     measured_cost,
     render_card,
 )
+from qhsink.mapping.features import locate_bands
 from qhsink.mapping.learning import LearningPoint, learning_curve
 from qhsink.mapping.residual_variogram import LEAST_POINTS, empirical_variogram
 from qhsink.mapping.training import ENSEMBLE, Samples, Trained, train
@@ -39,16 +40,18 @@ from qhsink.steps.train_plots import check_plots, plot_data
 from qhsink.steps.train_request import (
     SHIPPED_TARGET,
     TrainRequest,
+    features_of,
     find_target,
     recipe_of,
 )
 from qhsink.steps.train_tables import (
+    BANDS,
     TRANSECT_COLUMN,
     TrainingData,
     shipped_data,
     table_data,
 )
-from qhsink.steps.train_twin import TWIN_FEATURES, twin_data
+from qhsink.steps.train_twin import twin_data
 
 Report = Callable[[str], None]
 
@@ -83,20 +86,27 @@ def gather(
         When too few plots have features.
     """
     target = find_target(request, settings.project)
+    features = features_of(request, target.id, settings.project)
     make_writable(models_folder(request, settings))
     provenance: Provenance = "simulated" if request.simulated else "observed"
     if request.plots is not None:
         checked = check_plots(request, target, settings)
         _tell_doubts(checked.doubts, report)
         report(f"reading what lies above {len(checked.plots.dates)} plots")
-        data = plot_data(request, target, checked, settings)
+        data = plot_data(request, target, checked, settings, features=features)
         report(f"plots used: {data.told['source']['rows']}")
         return data
     if request.twin is not None:
         return twin_data(
-            target, Path(request.twin), settings, seed=request.seed, report=report
+            target,
+            Path(request.twin),
+            settings,
+            features=features,
+            seed=request.seed,
+            report=report,
         )
     if request.table is None:
+        locate_bands(features, BANDS)
         return shipped_data(settings.project / "models")
     # Tables like the shipped one name green cover as it does.
     usual = TRANSECT_COLUMN if target.id == SHIPPED_TARGET else target.id
@@ -105,6 +115,7 @@ def gather(
         target,
         column=request.value or usual,
         group=request.group,
+        features=features,
         provenance=provenance,
     )
     _tell_doubts(data.doubts, report)
@@ -138,7 +149,7 @@ def run_training(
         request,
         target,
         samples=len(data.samples.target),
-        features=TWIN_FEATURES if request.twin else None,
+        features=features_of(request, target.id, settings.project),
     )
     rules = load_training_rules(settings.project)
     wanted = rules.search if request.search is None else request.search

@@ -29,8 +29,8 @@ from qhsink.mapping.folds import deal_folds
 from qhsink.mapping.training import Recipe, Samples
 from qhsink.registry import save_model
 from qhsink.steps.train import MadeModel, make_writable, models_folder, versions
-from qhsink.steps.train_request import TrainRequest
-from qhsink.steps.train_twin import TWIN_FEATURES, describe_twin, spread_classes
+from qhsink.steps.train_request import TrainRequest, features_of
+from qhsink.steps.train_twin import describe_twin, needed_layers, spread_classes
 from qhsink.steps.twin_pixels import Report, read_worlds
 
 LEAST_SHARE = 0.005
@@ -83,13 +83,14 @@ def train_ecosystem(
     chosen = pixels.take(spread_classes(pixels, classes, spec.class_samples, rng))
     number = {name: place for place, name in enumerate(classes)}
     truth = np.array([float(number[str(name)]) for name in chosen.ecosystem])
-    samples = Samples(dict(chosen.layers), truth, groups=chosen.square)
+    features = features_of(request, TARGET, settings.project)
+    samples = Samples(needed_layers(chosen, features), truth, groups=chosen.square)
     recipe = Recipe(
         target=TARGET,
         unit="logit",
         low=-LOGIT_BOUND,
         high=LOGIT_BOUND,
-        features=TWIN_FEATURES,
+        features=features,
         members=len(classes),
         hidden=HIDDEN,
         epochs=request.epochs,

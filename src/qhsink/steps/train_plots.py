@@ -33,7 +33,8 @@ from qhsink.estimation.training_plots import (
     refuse_outside,
 )
 from qhsink.grid import Grid
-from qhsink.mapping.features import REFLECTANCE_FLOOR
+from qhsink.mapping.features import required_bands
+from qhsink.mapping.layers import LAYERS, groups_of, raised
 from qhsink.mapping.screening import filled_rows, linear_copies
 from qhsink.mapping.training import Recipe, Samples
 from qhsink.regions.database import load_database
@@ -116,8 +117,15 @@ def plot_data(
     target: ModelTarget,
     checked: CheckedPlots,
     settings: Settings,
+    *,
+    features: Sequence[str],
 ) -> TrainingData:
     """Return samples of the plots that have enough clear pixels.
+
+    Parameters
+    ----------
+    features : sequence of str
+        What the model will read.
 
     Raises
     ------
@@ -128,12 +136,15 @@ def plot_data(
     """
     plots = checked.plots
     source = find_source(request.source, settings)
-    features = extract_features(plots, target, source, checked.config, settings)
-    used = features.used
+    layers = required_bands(features)
+    found = extract_features(
+        plots, target, source, checked.config, settings, groups=groups_of(layers)
+    )
+    used = found.used
     if used.sum() < LEAST:
         raise Refusal(
             f"{int(used.sum())} of {len(used)} plots with enough clear pixels "
-            f"({_spell_counts(features.left_out())} left out)",
+            f"({_spell_counts(found.left_out())} left out)",
             expected=f"at least {LEAST}",
             remedy="Check that the source holds the plots' places and years, or "
             "choose another.",
@@ -142,11 +153,12 @@ def plot_data(
         "simulated"
         if request.simulated
         or plots.provenance == "simulated"
-        or any(scene.simulated for scene in features.scenes)
+        or any(scene.simulated for scene in found.scenes)
+        or any(item.simulated for item in found.items)
         else "observed"
     )
-    told = _describe(request, target, checked, features, settings.project)
-    samples = _samples(plots, features, checked.config.grid.build())
+    told = _describe(request, target, checked, found, settings.project)
+    samples = _samples(plots, found, checked.config.grid.build(), layers)
     return TrainingData(samples, with_provenance(told, provenance), checked.doubts)
 
 
@@ -166,17 +178,19 @@ def _refuse_abroad(plots: TrainingPlots, grid: Grid, settings: Settings) -> None
     refuse_outside(plots.plots, np.asarray(inside), where=province.name_en)
 
 
-def _samples(plots: TrainingPlots, features: PlotFeatures, grid: Grid) -> Samples:
+def _samples(
+    plots: TrainingPlots, features: PlotFeatures, grid: Grid, layers: Sequence[str]
+) -> Samples:
     used = np.flatnonzero(features.used)
     groups = _numbered(plots.site, used)
     if groups is not None:
         _refuse_few_groups(groups)  # again: of those that have features
     places = grid_places(plots, grid)
     rows = features.rows
-    floor = float(REFLECTANCE_FLOOR)
+    names = dict.fromkeys((*BANDS, *layers))
     return Samples(
         # As features do: a logarithm is taken of reflectance, too.
-        {b: np.maximum(rows[b].to_numpy(np.float64)[used], floor) for b in BANDS},
+        raised({name: rows[name].to_numpy(np.float64)[used] for name in names}),
         plots.plots.y[used],
         groups=groups,
         x_m=np.array([places[row].x for row in used]),
@@ -324,6 +338,8 @@ def _extraction(
     error, se = plots.position_sd_m, plots.se
     return {
         "source": Path(request.source).name,
+        "layers": [str(n) for n in features.rows if n in LAYERS],
+        "items": sorted(item.item_id for item in features.items),
         "scenes": len(ids),
         "scenes_sha256": hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest(),
         "scenes_left_out": dict(features.shifted),

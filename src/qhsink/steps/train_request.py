@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from qhsink.config import load_model_targets
+from qhsink.config.train_twin import load_twin_training
+from qhsink.config.training import load_training_rules
 from qhsink.domain.errors import BadInput
 from qhsink.domain.model_target import ModelTarget
 from qhsink.estimation.training_plots import Defaults, Shape
+from qhsink.mapping.features import required_bands
 from qhsink.mapping.training import Recipe
 
 SHIPPED_TARGET = "fvc"
@@ -55,6 +58,8 @@ class TrainRequest:
     """Error of recorded places along each axis [m], where the table does not say."""
     simulated: bool = False
     """Whether the measurements are simulated, though the table does not say so."""
+    features: tuple[str, ...] | None = None
+    """Features of the model; those of the configuration when None."""
     search: bool | None = None
     """Whether folds choose hidden layers and penalty; None: as config/training.toml
     says."""
@@ -62,7 +67,9 @@ class TrainRequest:
     @classmethod
     def from_json(cls, table: Mapping[str, Any]) -> TrainRequest:
         """Return the request that ``to_json`` wrote."""
-        return cls(**table)
+        named = table.get("features")
+        features = None if named is None else tuple(named)
+        return cls(**{**table, "features": features})
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -89,7 +96,9 @@ class TrainRequest:
                 words.append(OPTIONS[name].replace("--", "--no-", 1))
                 continue
             words.append(OPTIONS[name])
-            if value is not True:
+            if isinstance(value, tuple):
+                words.append(",".join(value))
+            elif value is not True:
                 words.append(Path(value).name if name in _FILES else str(value))
         return shlex.join(words)
 
@@ -109,6 +118,7 @@ OPTIONS = {
     "shape": "--plot-shape",
     "position_sd_m": "--position-error",
     "simulated": "--simulated",
+    "features": "--features",
     "search": "--search",
 }
 """The option that says each field that changes the model."""
@@ -147,17 +157,38 @@ def find_target(request: TrainRequest, project: Path) -> ModelTarget:
     return target
 
 
+def features_of(request: TrainRequest, target: str, project: Path) -> tuple[str, ...]:
+    """Return the features that a model is trained with.
+
+    Those named for this training; else of ``config/train_twin.toml`` on simulated
+    worlds; else of ``config/training.toml``; else those of the shipped model.
+
+    Raises
+    ------
+    ModelError
+        When one is not declared.
+    """
+    named = request.features
+    if named is None and request.twin is not None:
+        named = load_twin_training().features_of(target)
+    if named is None:
+        named = load_training_rules(project).features.get(target)
+    chosen = named or Recipe().features
+    required_bands(chosen)
+    return chosen
+
+
 def recipe_of(
     request: TrainRequest,
     target: ModelTarget,
     *,
     samples: int,
-    features: tuple[str, ...] | None = None,
+    features: tuple[str, ...],
 ) -> Recipe:
-    """Return the recipe for so many samples, with other features where asked for."""
+    """Return the recipe for so many samples."""
     plain = Recipe()
     return Recipe(
-        features=features or plain.features,
+        features=features,
         target=target.id,
         unit=target.unit,
         low=target.low,

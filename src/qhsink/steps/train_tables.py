@@ -5,6 +5,7 @@ The shipped transects, and tables of users. What is learnt from them is ``train`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from qhsink.domain.errors import BadInput, TableError
 from qhsink.domain.estimate import Provenance
 from qhsink.domain.model_target import ModelTarget
+from qhsink.mapping.features import required_bands
+from qhsink.mapping.layers import LAYERS
 from qhsink.mapping.screening import filled_rows, linear_copies
 from qhsink.mapping.training import Samples
 from qhsink.registry import read_labels, read_table, table_digest
@@ -113,13 +116,14 @@ def table_data(
     column: str,
     group: str | None,
     provenance: Provenance,
+    features: Sequence[str],
 ) -> TrainingData:
     """Return a user's table of reflectance and values.
 
     Parameters
     ----------
     path : Path
-        CSV with ``BANDS`` and ``column``.
+        CSV with ``BANDS``, the layers that features are made of, and ``column``.
     target : ModelTarget
         Range of the values.
     column : str
@@ -127,19 +131,24 @@ def table_data(
     group : str, optional
         Column whose rows stay together.
     provenance : {"observed", "simulated"}
+    features : sequence of str
+        What the model will read.
 
     Raises
     ------
     BadInput
         When the table cannot be used.
     """
-    if column in BANDS:
+    layers = tuple(dict.fromkeys((*BANDS, *required_bands(features))))
+    if column in layers:
         raise BadInput(
-            f"--target {column}, a band that the model reads",
+            f"--target {column}, a layer that the model reads",
             expected="a column of measured values",
             remedy="Name it with --target.",
         )
-    samples, found = read_samples(path, column=column, target=target, group=group)
+    samples, found = read_samples(
+        path, column=column, target=target, group=group, layers=layers
+    )
     doubts = tuple(found.get("doubts", ()))
     known = _foreign(target, column, group) | {"source": _foreign_source(path) | found}
     return TrainingData(samples, with_provenance(known, provenance), doubts)
@@ -151,6 +160,7 @@ def read_samples(
     column: str,
     target: ModelTarget | None = None,
     group: str | None = None,
+    layers: tuple[str, ...] = BANDS,
 ) -> tuple[Samples, dict[str, Any]]:
     """Return the distinct rows of a table, and its digest, size and doubts.
 
@@ -158,17 +168,20 @@ def read_samples(
     ----------
     target : ModelTarget, optional
         Range of the values; 0..1 by default.
+    layers : tuple of str
+        Columns of reflectance and of other layers, in their units.
 
     Raises
     ------
     TableError
         When the table cannot be read, or values are out of range.
     """
-    table = read_table(path, (column, *BANDS))
+    table = read_table(path, (column, *layers))
     distinct = table.drop_duplicates()
     low, high = (0.0, 1.0) if target is None else (target.low, target.high)
-    _refuse_range(path, distinct, column, low, high)
-    values = {name: distinct[name].to_numpy(float) for name in (column, *BANDS)}
+    bands = [name for name in layers if LAYERS[name].is_reflectance]
+    _refuse_range(path, distinct, column, bands, (low, high))
+    values = {name: distinct[name].to_numpy(float) for name in (column, *layers)}
     found: dict[str, Any] = {
         "sha256": table_digest(path),
         "rows": f"{len(table):,} in the table, {len(table) - len(distinct)} exact "
@@ -181,12 +194,19 @@ def read_samples(
     if doubts:
         found["doubts"] = doubts
     groups = read_labels(path, group)[distinct.index] if group else None
-    bands = {name: values[name] for name in BANDS}
-    return Samples(bands, values[column], groups), found
+    held = {name: values[name] for name in layers}
+    return Samples(held, values[column], groups), found
 
 
-def _refuse_range(path: Path, table: Any, column: str, low: float, high: float) -> None:
-    dark = table[list(BANDS)].lt(0) | table[list(BANDS)].gt(BRIGHTEST)
+def _refuse_range(
+    path: Path,
+    table: Any,
+    column: str,
+    bands: list[str],
+    valid: tuple[float, float],
+) -> None:
+    low, high = valid
+    dark = table[bands].lt(0) | table[bands].gt(BRIGHTEST)
     odd = dark.any(axis=1) | table[column].lt(low) | table[column].gt(high)
     if odd.any() or len(table) < LEAST_ROWS:
         raise TableError(

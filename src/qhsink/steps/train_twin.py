@@ -18,7 +18,9 @@ from qhsink.config import Settings
 from qhsink.config.train_twin import TwinTraining, load_twin_training
 from qhsink.domain.errors import BadInput
 from qhsink.domain.model_target import ModelTarget
-from qhsink.mapping.features import REFLECTANCE_FLOOR
+from qhsink.domain.scene import BANDS
+from qhsink.mapping.features import required_bands
+from qhsink.mapping.layers import raised
 from qhsink.mapping.training import Samples
 from qhsink.steps.train_tables import TrainingData, with_provenance
 from qhsink.steps.twin_pixels import (
@@ -27,19 +29,6 @@ from qhsink.steps.twin_pixels import (
     read_worlds,
 )
 
-TWIN_FEATURES = (
-    "ndvi",
-    "ndmi",
-    "nbr",
-    "ngrdi",
-    "ndti",
-    "brightness",
-    "mndwi",
-    "bsi",
-    "blue",
-    "nir",
-)
-"""Features of what is trained on the twin: all from bands that its archive has."""
 LEAST = 200
 """Training pixels of a target, at least."""
 
@@ -64,6 +53,7 @@ def twin_data(
     folder: Path,
     settings: Settings,
     *,
+    features: Sequence[str],
     seed: int,
     report: Report,
 ) -> TrainingData:
@@ -77,6 +67,8 @@ def twin_data(
         Where the archives of the worlds lie; those not there are built.
     settings : Settings
         Store and threads.
+    features : sequence of str
+        What the model will read.
     seed : int
         Seed of the choice of pixels.
     report : callable
@@ -102,12 +94,7 @@ def twin_data(
     rng = np.random.default_rng((seed, 1))
     chosen = pixels.take(_spread(pixels, spoken, spec.samples, rng))
     values = np.clip(chosen.truth[target.id], target.low, target.high)
-    # As features do: the logarithm of a reflectance below zero is none.
-    layers = {
-        name: np.maximum(column, float(REFLECTANCE_FLOOR))
-        for name, column in chosen.layers.items()
-    }
-    samples = Samples(layers, values, groups=chosen.square)
+    samples = Samples(needed_layers(chosen, features), values, groups=chosen.square)
     told = {
         "definition": {
             "en": target.reference_en,
@@ -119,6 +106,17 @@ def twin_data(
         "fold_limits": _LIMITS,
     }
     return TrainingData(samples, told | describe_twin(spec, samples, target), ())
+
+
+def needed_layers(
+    pixels: TwinPixels, features: Sequence[str]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the six bands and what else features are made of, as features take them.
+
+    The logarithm of a reflectance below zero is none.
+    """
+    names = dict.fromkeys((*BANDS, *required_bands(features)))
+    return raised({name: pixels.layers[name] for name in names})
 
 
 def describe_twin(

@@ -1,8 +1,9 @@
-"""Simulated worlds to pixels: what the composite says, and what is true there.
+"""Simulated worlds to pixels: what their layers say, and what is true there.
 
 For regressors without open training data, and for judging all of them on worlds that
 none was trained on. The pixels come the way of a run: archive, pinned scenes,
-peak-season composite. What is learnt from them belongs to ``train_twin``.
+peak-season composite, the layers beside it. What is learnt from them belongs to
+``train_twin``.
 """
 
 from __future__ import annotations
@@ -32,19 +33,21 @@ from qhsink.config import (
 )
 from qhsink.config.train_twin import TwinTraining
 from qhsink.domain.period import peak_season
-from qhsink.domain.scene import BANDS
+from qhsink.domain.scene import BANDS, RED_EDGE
 from qhsink.grid import qinghai_albers
-from qhsink.imagery.composite import Composite
-from qhsink.mapping.features import layer_step
+from qhsink.mapping.layers import GROUPS, NODATA, layer_step, layers_of
 from qhsink.regions.database import RegionDatabase, load_database
+from qhsink.sources.layer_items import pin_layer
 from qhsink.sources.stac import pin_scenes
-from qhsink.steps.compositing import make_composite
 from qhsink.steps.evaluate_world import truth_of
+from qhsink.steps.request import season_of
 from qhsink.steps.target_maps import clear_land
+from qhsink.steps.window_reading import Pinned, WindowReading
 from qhsink.store import Key, Store, code_version, file_digest, make_key
 from qhsink.twin import classes
 from qhsink.twin.archive import build_archive
 from qhsink.twin.campaign import Truth
+from qhsink.twin.sentinel2_items import Choice
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -73,7 +76,12 @@ ECOSYSTEM_OF: Mapping[int, str] = {
 }
 """Class of the twin to the ecosystem it belongs to (``config/model_targets.toml``)."""
 
-_NOT_PIXELS = {"train_seeds", "test_seeds", "samples", "class_samples"}
+PRODUCTS = ("s2", "dem", "s1")
+"""What is simulated of a world, by the names of ``qhsink twin build``."""
+S2_BANDS: Choice = "red-edge"
+"""Which bands its Sentinel-2 has."""
+
+_NOT_PIXELS = {"train_seeds", "test_seeds", "samples", "class_samples", "features"}
 _MARGIN_DEG = 0.02
 _LAKE_REACH_M = 20_000.0
 
@@ -83,7 +91,7 @@ class TwinPixels:
     """n pixels of clear land in simulated worlds."""
 
     layers: Mapping[str, Floats]
-    """(n,) value of each layer of the composite, in its unit."""
+    """(n,) value of each layer, in its unit: the six bands and ``GROUPS``."""
     truth: Mapping[str, Floats]
     """(n,) true value by target, in its unit."""
     ecosystem: NDArray[np.str_]
@@ -157,7 +165,9 @@ class _Reading:
                 "qhsink.twin",
                 "qhsink.imagery",
                 "qhsink.sources",
+                "qhsink.mapping.layers",
                 "qhsink.steps.compositing",
+                "qhsink.steps.window_reading",
                 "qhsink.steps.twin_pixels",
             ),
             params={
@@ -185,6 +195,8 @@ class _Reading:
             seed=seed,
             year=self.spec.year,
             pixel_size_m=self.spec.pixel_size_m,
+            products=PRODUCTS,
+            bands=S2_BANDS,
             workers=self.settings.workers,
         )
         self.report(f"world {seed}: composites")
@@ -201,15 +213,15 @@ class _Reading:
         self, square: BaseGeometry, catalogue: Path, truth: Truth
     ) -> pd.DataFrame:
         geobox = _lattice(square, self.spec.pixel_size_m)
-        composite = _composite(square, geobox, catalogue, self._config(), self.spec)
-        wanted = np.zeros(composite.flags.shape, bool)
+        clear, layers = _layers(square, geobox, catalogue, self._config(), self.spec)
+        wanted = np.zeros(clear.shape, bool)
         wanted[:: self.spec.every, :: self.spec.every] = True
-        index = np.flatnonzero(clear_land(composite) & wanted)
+        known = np.logical_and.reduce([plane != NODATA for plane in layers.values()])
+        index = np.flatnonzero(clear & wanted & known)
         x, y = _centres(geobox, index)
         ground = truth(x, y)
-        cube = composite.reflectance.reshape(len(BANDS), -1)[:, index]
         columns = {"x": x, "y": y, "ecosystem": ground.ecosystem}
-        columns |= {f"layer_{name}": cube[row] for row, name in enumerate(BANDS)}
+        columns |= {f"layer_{n}": plane.ravel()[index] for n, plane in layers.items()}
         columns |= {f"true_{name}": getattr(ground, name) for name in TRUTHS}
         return pd.DataFrame(columns)
 
@@ -284,28 +296,47 @@ def _centres(geobox: GeoBox, index: NDArray[np.intp]) -> tuple[Floats, Floats]:
     return np.asarray(x, np.float64), np.asarray(y, np.float64)
 
 
-def _composite(
+def _layers(
     square: BaseGeometry,
     geobox: GeoBox,
     catalogue: Path,
     config: RunConfig,
     spec: TwinTraining,
-) -> Composite:
+) -> tuple[NDArray[np.bool_], dict[str, NDArray[np.int16]]]:
+    """Return clear land of a square, and every layer by name: as a run reads them."""
     to_degrees = pyproj.Transformer.from_crs(
         qinghai_albers(), "EPSG:4326", always_xy=True
     )
     west, south, east, north = to_degrees.transform_bounds(*square.bounds)
-    season = config.season
-    scenes = pin_scenes(
-        SourceConfig(kind="static", url=str(catalogue.resolve())),
-        project=project_dir(),
-        bbox=(
-            west - _MARGIN_DEG,
-            south - _MARGIN_DEG,
-            east + _MARGIN_DEG,
-            north + _MARGIN_DEG,
+    bbox = (
+        west - _MARGIN_DEG,
+        south - _MARGIN_DEG,
+        east + _MARGIN_DEG,
+        north + _MARGIN_DEG,
+    )
+    source = SourceConfig(kind="static", url=str(catalogue.resolve()))
+    peak = peak_season(
+        spec.year, start=config.season.peak_start, end=config.season.peak_end
+    )
+    season = season_of(peak, config)
+    within = partial(pin_scenes, source, project=project_dir(), bbox=bbox)
+    layer = partial(pin_layer, source, project=project_dir(), bbox=bbox)
+    reading = WindowReading(
+        Pinned(
+            within(period=peak, further=RED_EDGE),
+            within(period=season),
+            layer("elevation"),
+            layer("backscatter", period=season),
         ),
-        period=peak_season(spec.year, start=season.peak_start, end=season.peak_end),
+        geobox,
+        config,
+        kind="peak",
+        groups=GROUPS,
     )
     with threadpool_limits(limits=1):
-        return make_composite(scenes, geobox, config, kind="peak")
+        composite = reading.composite()
+        layers = dict(zip(BANDS, composite.reflectance, strict=True))
+        for group in GROUPS:
+            planes = reading.planes(group)
+            layers |= zip(layers_of(group), planes, strict=True)
+    return clear_land(composite), layers
