@@ -16,12 +16,9 @@ from qhsink.sources.earthengine_expressions import (
     median_sentinel2,
     pinned_window,
 )
-from qhsink.sources.earthengine_layer_expressions import (
-    gamma_nought,
-    heights,
-    land_cover,
-)
+from qhsink.sources.earthengine_layer_expressions import heights, land_cover
 from qhsink.sources.earthengine_products import ImageRef, parse_ref, product_of
+from qhsink.sources.earthengine_radar_expressions import gamma_nought, toward_sensor
 
 BOX = (97.0, 34.0, 98.0, 35.0)
 S2 = "COPERNICUS/S2_SR_HARMONIZED/20250802T040559_20250802T040601_T47SNA"
@@ -132,18 +129,44 @@ def test_the_median_is_taken_on_the_server_and_counts_its_dates():
 S1 = "COPERNICUS/S1_GRD_FLOAT/S1A"
 
 
-def test_radar_is_gamma_nought_interpolated_in_power_before_it_is_divided():
-    text = written(gamma_nought(S1, "vh", coarser=False))
+def test_radar_is_gamma_nought_flattened_on_the_lattice_of_the_heights():
+    given = {"dem_ids": ["D/a"], "towards": 257.0}
+    text = written(gamma_nought(S1, "vh", coarser=False, **given))
     image = f'Image.resample(Image.load("{S1}"), "bilinear")'
     angle = f'Image.select(["angle"], {image})'
-    radians = f"Image.multiply({angle}, Image.constant({math.pi / 180}))"
+    theta = f"Image.multiply({angle}, Image.constant({math.pi / 180}))"
     power = f'Image.select(["VH"], {image})'
-    assert f"Image.divide({power}, Image.cos({radians}))" in text
+    assert f"Image.divide({power}, Image.cos({theta}))" in text
+    tile = 'Image.select(["DEM"], Image.load("D/a"))'
+    assert f"Image.projection({tile})" in text
+    # The slope in range: made where its axes are north and east, then interpolated.
+    assert text.count("Image.resample(Image.reproject(") >= 1
+    assert "Terrain.slope(" in text
+    assert "Terrain.aspect(" in text
+    assert f"Image.constant({257.0 * math.pi / 180})" in text
     assert text.endswith('["vh"])')
-    coarse = written(gamma_nought(S1, "vv", coarser=True))
-    assert "resample" not in coarse
-    assert f'true, Image.divide(Image.select(["VV"], Image.load("{S1}"))' in coarse
+    coarse = written(gamma_nought(S1, "vv", coarser=True, **given))
+    assert f'Image.resample(Image.load("{S1}")' not in coarse
     assert "1024, Reducer.mean()" in coarse
+
+
+@pytest.mark.parametrize(
+    ("orbit", "latitude", "azimuth"),
+    [
+        ("ascending", 36.0, 256.8),
+        ("descending", 36.0, 103.2),
+        ("ascending", 0.0, 258.0),
+    ],
+)
+def test_the_radar_stands_to_the_left_of_its_track(orbit, latitude, azimuth):
+    # By hand at 36 N: sin a = cos 98.18 / cos 36 = -0.1759; north 5250 cos a = 5168 and
+    # east 5250 sin a - 360 cos 36 = -1215 deg a day: -13.2 deg, less 90.
+    assert toward_sensor(orbit, latitude) == pytest.approx(azimuth, abs=0.05)
+
+
+def test_an_unknown_direction_of_flight_is_refused():
+    with pytest.raises(SourceError, match="orbit direction ''"):
+        toward_sensor("", 36.0)
 
 
 def test_heights_are_one_surface_on_the_lattice_of_a_tile():
