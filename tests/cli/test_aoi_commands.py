@@ -122,6 +122,25 @@ def test_bad_input_ends_with_status_two_and_one_line(home, words, message):
     assert run.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("named", "shown"),
+    [("ascii", "utf-8"), ("latin-1", "utf-8"), ("gb18030", "gb18030")],
+)
+def test_chinese_is_told_whatever_the_locale(home, named, shown):
+    run = subprocess.run(
+        [
+            sys.executable,
+            *("-c", "from qhsink.cli import main; main()", "aoi", "show", "632324"),
+        ],
+        capture_output=True,
+        cwd=home,
+        env={**os.environ, "PYTHONIOENCODING": named},
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr.decode()
+    assert "河南蒙古族自治县" in run.stdout.decode(shown)
+
+
 def test_help_loads_no_geometry_library():
     code = (
         "import sys; from click.testing import CliRunner; from qhsink.cli import cli;"

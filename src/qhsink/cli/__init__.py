@@ -2,15 +2,16 @@
 
 Composes nothing scientific. Each group of commands has its own module, loaded only
 when it is used, so that ``qhsink --help`` is quick. Exit status: 0 done, 2 bad
-input, 3 some regions refused, 1 a defect.
+input, 3 some regions refused, 1 a full disk or a defect.
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Mapping
-from typing import ClassVar, NoReturn
+from typing import ClassVar, NoReturn, TextIO
 
 import click
 
@@ -69,15 +70,33 @@ class LazyGroup(PurposeGroup):
         "qhsink estimate area --sample s.csv --strata strata.csv",
     )
     + "\n\nExit status: 0 done; 3 some numbers refused, with reasons; 2 bad input, "
-    "nothing written; 1 a defect.",
+    "nothing written; 1 a full disk or a defect.",
 )
 @click.version_option(__version__, prog_name="qhsink")
 def cli() -> None:
     """Carbon-sink monitoring for Qinghai: satellite pixels to a checked verdict."""
 
 
+def speak_chinese(*streams: TextIO) -> None:
+    """Let output streams take every character that a result may hold.
+
+    Python follows the locale, and stops at the first ``±`` where that is ASCII or
+    Latin-1: after a run, the numbers of which would then not be told. Such a stream
+    becomes UTF-8; one that can say Chinese, such as GBK, stays as it is.
+    """
+    for stream in streams:
+        if not isinstance(stream, io.TextIOWrapper):
+            continue
+        try:
+            "± 河南".encode(stream.encoding)
+            stream.reconfigure(errors="replace")
+        except UnicodeEncodeError:
+            stream.reconfigure(encoding="utf-8", errors="replace")
+
+
 def main() -> NoReturn:
     """Run the command line; every expected error is one line on stderr."""
+    speak_chinese(sys.stdout, sys.stderr)
     try:
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:
