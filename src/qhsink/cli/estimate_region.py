@@ -12,6 +12,7 @@ import click
 
 from qhsink.cli.groups import examples
 from qhsink.cli.options import CONFIDENCE, FILE, JSON, POSITIVE, for_people
+from qhsink.cli.verdicts import outlook_json, outlook_lines, verdict_json
 
 if TYPE_CHECKING:
     from qhsink.config import Settings
@@ -166,6 +167,7 @@ def _region_lines(found: RegionEstimate) -> list[str]:
             f"  verdict              {said.words.en}, {target.value:g} "
             f"({target.kind} {target.id})"
         )
+    lines += [f"    {line}" for line in outlook_lines(value, found.verdict)]
     lines.append(f"  status               {value.status}")
     lines += [f"    lacking: {text}" for text in found.lacking]
     return lines
@@ -209,14 +211,6 @@ def _row(found: RegionEstimate) -> dict[str, Any]:
         "plots_without_map_value": list(found.no_value),
         "status": value.status,
         "lacking": list(found.lacking),
-        "verdict": None
-        if verdict is None
-        else {
-            "target": verdict.target.id,
-            "kind": verdict.target.kind,
-            "value": verdict.target.value,
-            "outcome": verdict.outcome,
-            "p_met": verdict.p_met,
-            "reason": verdict.reason,
-        },
+        "verdict": verdict_json(verdict),
+        **outlook_json(value, verdict),
     }

@@ -17,6 +17,7 @@ from qhsink.cli.indicators_forest import forest
 from qhsink.cli.indicators_land import grades, wetland
 from qhsink.cli.indicators_sink import sink_grade, sink_state
 from qhsink.cli.options import CONFIDENCE, FILE, JSON, SIMULATED, for_people
+from qhsink.cli.verdicts import outlook_json, outlook_lines, verdict_json
 
 if TYPE_CHECKING:
     from qhsink.domain.estimate import Estimate, Target, Verdict
@@ -147,12 +148,7 @@ def _cover_text(result: CoverResult) -> str:
         lines.append(f"no verdict: {result.why_unjudged}")
     else:
         lines.append(_verdict_line(verdict))
-    if result.yearly_rise is not None:
-        lines.append(f"required yearly rise: {100 * result.yearly_rise:+.2f} points")
-    if result.further_plots is not None:
-        lines.append(
-            f"plots that would settle it, spread as now: {result.further_plots} more"
-        )
+    lines += outlook_lines(result.whole, result.verdict)
     if result.whole.provenance == "simulated":
         lines.append("SIMULATED plots: no statement about Qinghai.")
     return "\n".join(lines)
@@ -185,10 +181,9 @@ def _cover_json(result: CoverResult) -> dict[str, Any]:
         ],
         "whole": {"region": result.whole.region, **_numbers(result.whole)},
         "missing_counties": list(result.missing_counties),
-        "verdict": None if result.verdict is None else _verdict_json(result.verdict),
+        "verdict": verdict_json(result.verdict),
         "why_unjudged": result.why_unjudged,
-        "required_yearly_rise": result.yearly_rise,
-        "further_plots": result.further_plots,
+        **outlook_json(result.whole, result.verdict),
     }
 
 
@@ -202,17 +197,6 @@ def _numbers(value: Estimate) -> dict[str, Any]:
         "n": value.n,
         "area_ha": value.area_ha,
         "period": value.period,
-    }
-
-
-def _verdict_json(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "target": verdict.target.id,
-        "value": verdict.target.value,
-        "outcome": verdict.outcome,
-        "p_met": verdict.p_met,
-        "confidence": verdict.confidence,
-        "reason": verdict.reason,
     }
 
 
@@ -251,6 +235,6 @@ def trend(
         json_path,
         {
             "trend": asdict(slope),
-            "verdict": None if found.verdict is None else _verdict_json(found.verdict),
+            "verdict": verdict_json(found.verdict),
         },
     )

@@ -109,12 +109,12 @@ def _text(result: ForestResult) -> str:
             f"{100 * rate.high:.2f}  (of {result.land.value:,.0f} ha, {result.land.id})"
         ),
         *flag_lines(rate),
-        *verdict_lines(result.rate_verdict),
+        *verdict_lines(result.rate, result.rate_verdict),
     ]
     if result.stock is not None:
         lines.append(f"森林蓄积量: {_span(result.stock, 'm3')}")
         lines += flag_lines(result.stock)
-        lines += verdict_lines(result.stock_verdict)
+        lines += verdict_lines(result.stock, result.stock_verdict)
     if area.provenance == "simulated":
         lines.append("SIMULATED plots: no statement about Qinghai.")
     return "\n".join(lines)

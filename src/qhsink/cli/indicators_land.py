@@ -13,6 +13,7 @@ import click
 
 from qhsink.cli.groups import examples
 from qhsink.cli.options import CONFIDENCE, FILE, JSON, MONTH, SIMULATED, for_people
+from qhsink.cli.verdicts import outlook_json, outlook_lines, verdict_json
 
 if TYPE_CHECKING:
     from qhsink.domain.estimate import Estimate, Verdict
@@ -189,7 +190,7 @@ def _wetland_text(result: WetlandResult) -> str:
             f"{area.low:,.0f} to {area.high:,.0f}  ({area.n} plots, df {area.df:g})"
         ),
         *flag_lines(area),
-        *verdict_lines(result.area_verdict),
+        *verdict_lines(result.area, result.area_verdict),
     ]
     if rate is None:
         lines.append("湿地保护率: no column 'protected', not given")
@@ -201,7 +202,7 @@ def _wetland_text(result: WetlandResult) -> str:
             f"{100 * rate.high:.2f}  ({rate.n} plots in wetland)"
         ),
         *flag_lines(rate),
-        *verdict_lines(result.rate_verdict),
+        *verdict_lines(result.rate, result.rate_verdict),
     ]
     if area.provenance == "simulated":
         lines.append("SIMULATED plots: no statement about Qinghai.")
@@ -213,14 +214,18 @@ def flag_lines(value: Estimate) -> list[str]:
     return [f"  flag: {flag}" for flag in value.flags]
 
 
-def verdict_lines(verdict: Verdict | None) -> list[str]:
-    """Return a verdict in words; nothing where none was given."""
-    if verdict is None:
+def verdict_lines(value: Estimate | None, verdict: Verdict | None) -> list[str]:
+    """Return a verdict in words, if there is one, and what stands around it."""
+    if value is None:
         return []
+    around = [f"    {line}" for line in outlook_lines(value, verdict)]
+    if verdict is None:
+        return around
     target = verdict.target
     number = "no number" if target.value is None else f"{target.value:g} {target.unit}"
     chance = "" if verdict.p_met is None else f", P(met) = {verdict.p_met:.3f}"
-    return [f"  {target.id} ({number}): {verdict.outcome}{chance} {verdict.reason}"]
+    said = f"  {target.id} ({number}): {verdict.outcome}{chance} {verdict.reason}"
+    return [said, *around]
 
 
 def estimate_json(value: Estimate, verdict: Verdict | None) -> dict[str, Any]:
@@ -237,13 +242,6 @@ def estimate_json(value: Estimate, verdict: Verdict | None) -> dict[str, Any]:
         "unit": value.unit,
         "provenance": value.provenance,
         "flags": list(value.flags),
-        "verdict": None
-        if verdict is None
-        else {
-            "target": verdict.target.id,
-            "value": verdict.target.value,
-            "outcome": verdict.outcome,
-            "p_met": verdict.p_met,
-            "reason": verdict.reason,
-        },
+        "verdict": verdict_json(verdict),
+        **outlook_json(value, verdict),
     }

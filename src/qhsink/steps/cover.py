@@ -12,16 +12,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from qhsink.config import Settings, load_indicators, load_targets
-from qhsink.domain.errors import BadInput, Refusal
+from qhsink.domain.errors import BadInput
 from qhsink.domain.estimate import Estimate, Provenance, Target, Verdict
 from qhsink.domain.region import Region
 from qhsink.estimation.strata_means import PartMean, combined_df, part_means
 from qhsink.indicators.grassland import TypeCover, composite_cover, province_cover
 from qhsink.indicators.interval import student_interval
 from qhsink.indicators.verdict import (
-    further_units_needed,
     judge,
-    required_yearly_rise,
 )
 from qhsink.regions.database import load_database
 from qhsink.steps.cover_tables import (
@@ -78,10 +76,6 @@ class CoverResult:
     """On the target; None without one."""
     why_unjudged: str
     """Why there is no verdict; empty with one."""
-    yearly_rise: float | None
-    """Needed until the target's year, per year; None where it is past or unknown."""
-    further_plots: int | None
-    """Plots that would settle the verdict, spread as now; None where settled."""
 
 
 def composite_cover_from(
@@ -130,8 +124,6 @@ def composite_cover_from(
         missing_counties=missing,
         verdict=verdict,
         why_unjudged=why,
-        yearly_rise=_rise(whole, target, request.year),
-        further_plots=_further(whole, verdict, request.confidence),
     )
 
 
@@ -222,23 +214,3 @@ def _verdict(
             "they have no grassland"
         )
     return judge(whole, target, confidence=request.confidence), ""
-
-
-def _rise(whole: Estimate, target: Target | None, year: int) -> float | None:
-    if target is None or target.value is None or target.year <= year:
-        return None
-    return required_yearly_rise(
-        whole.value, year=year, target_value=target.value, target_year=target.year
-    )
-
-
-def _further(whole: Estimate, verdict: Verdict | None, confidence: float) -> int | None:
-    if verdict is None or verdict.outcome != "not distinguishable":
-        return None
-    if verdict.target.value is None:
-        return None
-    try:
-        return further_units_needed(whole, verdict.target.value, confidence=confidence)
-    except Refusal:
-        # Exactly at the target: no number of plots settles it.
-        return None
