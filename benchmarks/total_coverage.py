@@ -61,6 +61,8 @@ class Covered:
     """How intervals of one quantity fared."""
 
     name: str
+    models: str
+    """The target's model and the ecosystem model."""
     squares: int
     members: float
     """Share of squares inside the interval of the members alone, 0..1."""
@@ -74,7 +76,9 @@ class Covered:
     """Squares that truly hold none where the map shows some."""
 
 
-def judge(pixels: TwinPixels, whole: WholeQuantity, field: ResidualField) -> Covered:
+def judge(
+    pixels: TwinPixels, whole: WholeQuantity, field: ResidualField, models: str
+) -> Covered:
     """Return how often truth lies inside, on squares and groups of squares."""
     names, at = np.unique(pixels.seed * 1000 + pixels.square, return_inverse=True)
     count = np.bincount(at).astype(float)
@@ -119,6 +123,7 @@ def judge(pixels: TwinPixels, whole: WholeQuantity, field: ResidualField) -> Cov
         shares.append(float(np.mean(inside)))
     return Covered(
         name=whole.name,
+        models=models,
         squares=len(held),
         members=float((np.abs(gap[held]) <= reach).mean()),
         square=float(
@@ -150,7 +155,8 @@ def judge_all(settings: Settings, folder: Path) -> Iterator[Covered]:
         target = models.table.get(name)
         for whole in whole_quantities(pixels, mapped, target, model):
             if whole.name in fields:
-                yield judge(pixels, whole, fields[whole.name])
+                pair = f"{model.id} with {models.ecosystem.id}"
+                yield judge(pixels, whole, fields[whole.name], pair)
 
 
 def render(judged: list[Covered], demonstration: list[str]) -> str:
@@ -172,7 +178,10 @@ def render(judged: list[Covered], demonstration: list[str]) -> str:
             f"{groups} | {one.width:.0%} |"
         )
     none = max(one.nothing for one in judged)
+    pairs = "; ".join(dict.fromkeys(one.models for one in judged))
     lines += [
+        "",
+        f"Of the models {pairs}; to be made again where others are named.",
         "",
         f"Up to {none} squares of {len(SEEDS)} worlds {NOTHING}",
         "",
