@@ -9,8 +9,9 @@ import pytest
 
 from qhsink.config import load_indicators, load_targets
 from qhsink.regions.database import load_database
-from qhsink.reporting import translations
+from qhsink.reporting import translations, wording
 from qhsink.sources.offsets import SENTINEL2_RULES
+from qhsink.steps import hybrid, residuals, target_estimates
 
 ENGLISH = re.compile(r"[A-Za-z]{3,}")
 NAMES = {
@@ -57,6 +58,25 @@ def test_every_target_names_its_source_in_chinese(project_folder):
     for target in load_targets(project_folder):
         assert not leftovers(target.source_zh), target.id
         assert target.source_zh, target.id
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        residuals.NOT_CALIBRATED,
+        residuals.ASSUMED,
+        residuals.STILL_RISING,
+        residuals.BIASED,
+        target_estimates.MAP_OF_CLASSES,
+        target_estimates.LEARNT_SIMULATED,
+        target_estimates.LEARNT_PREDICTIONS,
+        hybrid.RESIDUALS_LEFT_OUT,
+    ],
+)
+def test_every_flag_of_a_run_is_told_in_chinese(flag):
+    words = wording.flag_words(flag)
+    assert words.zh != flag
+    assert not leftovers(words.zh) - {"GEDI"}, words.zh
 
 
 def test_figures_of_a_note_are_those_of_the_english_text():

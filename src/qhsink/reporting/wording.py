@@ -146,7 +146,7 @@ _FLAGS = {
     "ecosystem error left out": Words(
         "未计生态系统图误差", "errors of the ecosystem map are not in the interval"
     ),
-    "model trained on GEDI predictions": Words(
+    "model trained on gedi predictions": Words(
         "模型以 GEDI 生物量预测值训练（非实测）；其共同误差未计入区间",
         "model trained on GEDI predictions, not measured trees; the error they share "
         "is not in the interval",
@@ -193,6 +193,22 @@ _FLAG_NOTES = {
         "生态系统图把像元归错类别所带来的误差未计入，区间因此偏窄。",
         "Pixels that the map of ecosystems puts into a wrong class are not accounted "
         "for: the interval is too narrow.",
+    ),
+    "residual range not reached": Words(
+        "样地间距不足以看到残差相关的终点，区间可能偏窄。",
+        "The plots lie too close together to see where residuals stop being alike: the "
+        "interval may be too narrow.",
+    ),
+    "map differs from plots": Words(
+        "样地表明地图整体偏高或偏低，本值未作校正；可用概率样本校正（qhsink estimate "
+        "region）。",
+        "Plots show the map to read too high or too low; this number is not corrected. "
+        "qhsink estimate region corrects it with a probability sample.",
+    ),
+    "residual error left out": Words(
+        "只计抽样误差和模型参数误差，单点残差未计入，区间偏窄。",
+        "Sampling and the model's parameters are in the interval, errors of single "
+        "places are not: it is too narrow.",
     ),
     "model trained on simulated data": Words(
         "模型只学过模拟数据，用于真实区域的可靠性未知；由它得出的数字不得引用、上报或考核。",
