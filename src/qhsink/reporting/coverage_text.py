@@ -229,8 +229,7 @@ def _verdicts(verdicts: pd.DataFrame, trial: Trial) -> Iterator[str]:
     yield (
         "With the target off the truth by so much: how often *met* is said of a truth "
         "below the target / *not met* of a truth above or at it (in brackets: not "
-        "distinguishable), at 90 % confidence. Flagged estimates are judged too: of "
-        "the others a verdict is wrong 5 % of the time or less on the side it errs to."
+        "distinguishable), at 90 % confidence. Flagged estimates are judged too."
     )
     for indicator, (_, name) in NAMES.items():
         sizes = verdict_lines(verdicts, indicator)

@@ -105,12 +105,16 @@ REMARKS: Mapping[str, str] = {
     ),
     "labels in map strata": (
         "as many plots, stratified by a map that lies two pixels off (Olofsson et al. "
-        "2014). The few plots that the map missed weigh most."
+        "2014). The few plots that the map missed weigh most. Flagged where plots of "
+        "a stratum are all alike and one unlike them would outweigh the error: 0 of 15 "
+        "such intervals of forest covered, 4 of 47 of wetland, for the sample missed "
+        "what the map missed."
     ),
     "labels in map strata, logit": "the same by `estimate total --interval logit`.",
     "labels in map strata, edges apart": (
         "the same with a stratum around what is mapped, where most omissions lie "
-        "(Olofsson et al. 2020)."
+        "(Olofsson et al. 2020). Flagged likewise, on the safe side: here nothing is "
+        "missed far from edges, but no sample of that size can tell."
     ),
     "labels in map strata, edges apart, logit": "the same with a logit interval.",
     "post-stratified labels": (
@@ -130,7 +134,7 @@ REMARKS: Mapping[str, str] = {
     ),
     "graded plots": (
         "300 plots graded by cover as it was read, by `indicators grades`. A reading "
-        "errs by 0.07, about as much as a grade is wide: plots near a limit change "
+        "errs by 0.06, nearly as much as a grade is wide: plots near a limit change "
         "grade, and more of them one way than the other. Flagged."
     ),
     "graded plots, read without error": (
@@ -151,7 +155,7 @@ REMARKS: Mapping[str, str] = {
         "`estimate calibrated`: a line from the map to 60 plots of the square, its "
         "nine sub-regions as counties. The variance of counties around the line is "
         "fitted so that it is never 0; by moments, which often find all alike, it "
-        "covered 83 %."
+        "covered 83 % on four worlds where this covers 89 %."
     ),
 }
 """What each mode's interval holds, and what it leaves out."""
