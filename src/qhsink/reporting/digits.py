@@ -250,7 +250,7 @@ def _shown_in_chinese(estimate: Estimate) -> tuple[Scale, int]:
     unit = estimate.unit
     if unit in _TEN_THOUSANDS and abs(estimate.value) >= HA_PER_WAN_HA:
         half = estimate.half_width / HA_PER_WAN_HA
-        decimals = decimals_for(half, least=0, most=_FINEST_WAN + 1)
+        decimals = decimals_for(half, least=_ROUNDED, most=_FINEST_WAN + 1)
         if decimals <= _FINEST_WAN:
             scale = Scale(1.0 / HA_PER_WAN_HA, _TEN_THOUSANDS[unit], 0)
             return scale, decimals
