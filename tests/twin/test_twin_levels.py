@@ -179,6 +179,7 @@ else:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_twenty_kilometres_on_seven_dates_take_half_a_minute_and_a_gigabyte(
     tmp_path, project_folder
 ):

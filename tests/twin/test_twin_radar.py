@@ -278,3 +278,14 @@ def test_a_frame_alone_is_the_frame_among_its_neighbours(items, order, tmp_path)
             compared += int(shown.sum())
             np.testing.assert_array_equal(little[shown], same[shown])
     assert compared > 20_000
+
+
+def test_one_direction_has_the_scenes_that_both_have(items, order, tmp_path):
+    x, y = ZONE_BORDER
+    small = shapely.box(x - 10_000, y - 5_000, x - 6_000, y + 5_000)
+    alone = replace(order, folder=tmp_path, area=small, orbits="descending")
+    made = [item for job in radar.jobs(alone) for item in job.make(silent)]
+    assert len(made) == 2
+    assert {m["properties"]["sat:orbit_state"] for m in made} == {"descending"}
+    assert {m["id"] for m in made} <= {item["id"] for item in items}
+    assert sum(job.steps for job in radar.jobs(alone)) == 2

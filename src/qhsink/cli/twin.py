@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
     from qhsink.regions.database import RegionDatabase
+    from qhsink.twin.product_spec import Orbits
     from qhsink.twin.sentinel2_items import Choice, Processing
 
 DEMO_REGIONS = ("qilian", "632324", "eling-zhaling")
@@ -89,6 +90,14 @@ twin.add_command(plots)
     help="Sentinel-2 with the bands that Landsat has too, with B05 to B07 beside them, "
     "or with all twelve.  [default: red-edge; all at 20 m]",
 )
+@click.option(
+    "--s1-orbit",
+    "orbits",
+    type=click.Choice(["both", "ascending", "descending"]),
+    default="descending",
+    show_default=True,
+    help="Direction of flight of Sentinel-1: two dates of each.",
+)
 @click.option("--coarse", is_flag=True, help="Shorthand for --pixel-size 240.")
 @click.option("--force", is_flag=True, help="Build again even if it is complete.")
 def build(
@@ -100,6 +109,7 @@ def build(
     products: str,
     processing: Processing,
     bands: Choice | None,
+    orbits: Orbits,
     coarse: bool,
     force: bool,
 ) -> None:
@@ -127,6 +137,7 @@ def build(
         products=[name.strip() for name in products.split(",") if name.strip()],
         processing=processing,
         bands=bands or ("all" if pixel_size == LEVELS_M else "red-edge"),
+        orbits=orbits,
         on_progress=steps,
         force=force,
     )

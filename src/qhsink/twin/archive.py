@@ -30,6 +30,7 @@ from qhsink.twin import (
 )
 from qhsink.twin.catalog import PROVENANCE, Shelf
 from qhsink.twin.orders import Item, Order, Steps, Terrain
+from qhsink.twin.product_spec import Orbits
 from qhsink.twin.recipe import PRODUCTS, Recipe, check
 from qhsink.twin.sentinel2_items import Choice, Processing
 from qhsink.twin.spec import TwinSpec, load_spec
@@ -62,6 +63,7 @@ def build_archive(  # noqa: PLR0913 - each option is one thing to choose
     products: Sequence[str] = ("s2",),
     processing: Processing = "collection-1",
     bands: Choice = "six",
+    orbits: Orbits = "both",
     on_progress: Progress | None = None,
     workers: int = 2,
     force: bool = False,
@@ -91,6 +93,8 @@ def build_archive(  # noqa: PLR0913 - each option is one thing to choose
         How Sentinel-2 was processed and what its items say of it.
     bands : {"six", "red-edge", "all"}
         Which bands Sentinel-2 has; the six are the same with all.
+    orbits : {"both", "ascending", "descending"}
+        Directions of flight of Sentinel-1.
     on_progress : callable, optional
         Called with (steps done, steps in all, what was done).
     workers : int
@@ -116,6 +120,7 @@ def build_archive(  # noqa: PLR0913 - each option is one thing to choose
         products=tuple(name for name in PRODUCTS if name in products),
         processing=processing,
         bands=bands,
+        orbits=orbits,
     )
     check(recipe, products)
     if not force and is_complete(out, recipe):
@@ -217,6 +222,7 @@ def _order(aside: Path, recipe: Recipe) -> Order:
         pixel_size=recipe.pixel_size_m,
         processing=recipe.processing,
         bands=recipe.bands,
+        orbits=recipe.orbits,
     )
 
 

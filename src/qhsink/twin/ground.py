@@ -99,12 +99,6 @@ def ground_on(land: Landscape, day: float = PEAK) -> Ground:
     )
 
 
-def cover_on(land: Landscape, day: float) -> NDArray[np.float32]:
-    """Return the ``fvc`` of ``ground_on`` alone, at a third of its cost, shape (n,)."""
-    cover: NDArray[np.float32] = _truth(land, day, 1)[1][FVC]
-    return cover
-
-
 def _truth(
     land: Landscape, day: float, count: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

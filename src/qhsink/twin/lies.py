@@ -25,10 +25,16 @@ Lie = Literal["thin-cloud", "wrong-offset", "missing-type", "roadside", "biased-
 LIES: tuple[Lie, ...] = get_args(Lie)
 
 VEIL = {
+    "B01": 0.09,
     "B02": 0.09,
     "B03": 0.09,
     "B04": 0.09,
+    "B05": 0.09,
+    "B06": 0.09,
+    "B07": 0.08,
+    "B08": 0.08,
     "B8A": 0.08,
+    "B09": 0.08,
     "B11": 0.05,
     "B12": 0.03,
 }
@@ -61,6 +67,8 @@ def veil_scenes(archive: Path, *, seed: int) -> int:
     written = 0
     for number, folder in enumerate(_scene_folders(archive)):
         for band, depth in VEIL.items():
+            if not (folder / f"{band}.tif").exists():
+                continue
             scale = _scale(folder, band)
 
             def brighten(

@@ -23,6 +23,7 @@ from shapely.geometry.base import BaseGeometry
 
 from qhsink.twin.frames import Counts, Frame, project
 from qhsink.twin.granules import LEVELS_M
+from qhsink.twin.product_spec import Orbits
 from qhsink.twin.sentinel2_items import Choice, Processing
 from qhsink.twin.spec import TwinSpec
 from qhsink.twin.world import Landscape, World
@@ -86,6 +87,8 @@ class Order:
     """Of Sentinel-2."""
     bands: Choice = "six"
     """Of Sentinel-2."""
+    orbits: Orbits = "both"
+    """Of Sentinel-1."""
 
     @property
     def has_levels(self) -> bool:

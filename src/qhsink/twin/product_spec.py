@@ -74,6 +74,10 @@ class EchoSection(Section):
     """Open water in a breeze [dB]."""
 
 
+Orbits = Literal["both", "ascending", "descending"]
+"""Directions of flight that an archive has of Sentinel-1."""
+
+
 class RadarPass(Overpass):
     """One acquisition of Sentinel-1."""
 

@@ -31,10 +31,13 @@ from qhsink.twin.radar_items import (
     item,
     item_id_of,
 )
+from qhsink.twin.sensor import places
 
 HEADING = {"ascending": -13.0, "descending": 193.0}
 """Azimuth of flight near 36 N [deg]; the radar looks to its right."""
 POLARISATIONS = ("vv", "vh")
+BLOCK = 200_000
+"""Pixels handled at a time: bounds memory, changes no value."""
 
 
 def jobs(order: Order) -> list[Job]:
@@ -44,10 +47,19 @@ def jobs(order: Order) -> list[Job]:
         for cell, outline in _cells(order)
     }
     parts = few_that_cover(order.area, outlines, least_m2=order.radar_pixel**2)
-    dates = len(order.spec.radar.passes)
+    dates = len(_passes(order))
     return [
         Job(part.area * dates / 4.0, dates, partial(_make, order, cell, part))
         for cell, part in parts
+    ]
+
+
+def _passes(order: Order) -> list[tuple[int, RadarPass]]:
+    """Return the passes asked for, with their number among all: their draws are its."""
+    return [
+        (number, when)
+        for number, when in enumerate(order.spec.radar.passes)
+        if order.orbits in ("both", when.orbit)
     ]
 
 
@@ -75,7 +87,7 @@ def _make(order: Order, cell: Cell, part: BaseGeometry, done: Done) -> list[Item
     frame = frame_around(valid, epsg=cell.epsg, pixel_size=order.radar_pixel)
     strips, rules = Strips(order, part, frame), order.spec.radar
     items = []
-    for number, when in enumerate(rules.passes):
+    for number, when in _passes(order):
         item_id = item_id_of(cell, when, order.year)
         place = order.folder / SHELF.id / item_id
         place.mkdir(parents=True)
@@ -108,16 +120,20 @@ def _record(
     here: Ground, *, day: float, snow_line: float, beam: Beam, rules: RadarSection
 ) -> Sequence[np.ndarray[Any, Any]]:
     """Return what a strip scatters on a date."""
-    found = scatter(
-        here.land,
-        here.x,
-        here.y,
-        here.pixel,
-        day=day,
-        snow_line=snow_line,
-        beam=beam,
-        rules=rules,
-    )
+    pixel = here.pixel
+    found = np.empty((2, here.x.size), dtype=np.float32)
+    for start in range(0, here.x.size, BLOCK):
+        part = slice(start, start + BLOCK)
+        found[:, part] = scatter(
+            places(here.land, part),
+            here.x[part],
+            here.y[part],
+            pixel[:, part],
+            day=day,
+            snow_line=snow_line,
+            beam=beam,
+            rules=rules,
+        )
     return [_shortened(values) for values in found]
 
 

@@ -16,6 +16,7 @@ from qhsink.domain.errors import BadInput
 from qhsink.store import code_version
 from qhsink.twin import elevation_model, landsat, radar, scenes
 from qhsink.twin.orders import Job, Order
+from qhsink.twin.product_spec import Orbits
 from qhsink.twin.sentinel2_items import LAST_OLD_YEAR, Choice, Processing
 from qhsink.twin.spec import TwinSpec
 
@@ -46,6 +47,8 @@ class Recipe:
     """Of Sentinel-2."""
     bands: Choice
     """Of Sentinel-2."""
+    orbits: Orbits
+    """Of Sentinel-1."""
 
     def digest(self) -> str:
         """Return the digest of parameters, geometry and code version."""
@@ -60,6 +63,7 @@ class Recipe:
             "products": self.products,
             "processing": self.processing,
             "bands": self.bands,
+            "orbits": self.orbits,
         }
         text = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -23,13 +23,13 @@ from shapely.geometry.base import BaseGeometry
 
 from qhsink.twin.classes import CODES, ECOSYSTEMS, GRASSLAND, SNOW, WATER
 from qhsink.twin.cog import COG_OPTIONS
-from qhsink.twin.ground import cover_on, ground_on
+from qhsink.twin.ground import ground_on
 from qhsink.twin.orders import Terrain
 from qhsink.twin.world import World
 
 _ROWS = 128
 MONTHS = (5, 6, 7, 8, 9)
-"""Months whose 15th has a map of cover."""
+"""Months whose 15th has maps."""
 
 
 class Layer(NamedTuple):
@@ -71,7 +71,13 @@ LAYERS = {
 }
 """Maps at the year's peak season, by file name."""
 
-MONTHLY = Layer("fvc", 0.005, "uint8", "1", "green cover on the 15th of the month")
+MONTHLY = {
+    "fvc": Layer("fvc", 0.005, "uint8", "1", "green cover on the 15th of the month"),
+    "lai": Layer("lai", 0.04, "uint8", "m2 m-2", "green leaf area on that day"),
+    "agb_grass": Layer("agb_grass", 4.0, "uint8", "g DM m-2", "living herbs then"),
+}
+"""Maps of each of ``MONTHS``, by the start of the file name: what the season changes.
+Crowns and trees change by events alone, from the date in ``events.gpkg`` on."""
 
 
 def write_truth(
@@ -139,7 +145,7 @@ def _survey(
 ) -> dict[str, tuple[Layer, NDArray[Any]]]:
     """Return digital numbers of every map at the pixels inside, in row order."""
     kept: dict[str, list[NDArray[Any]]] = {}
-    layers = LAYERS | {f"fvc_{month:02d}": MONTHLY for month in MONTHS}
+    layers = _all_layers()
     shore = terrain.shore(inside.shape, transform, terrain.crs)
     for first in range(0, inside.shape[0], _ROWS):  # bounded memory
         part = slice(first, first + _ROWS)
@@ -155,9 +161,21 @@ def _survey(
             kept.setdefault(name, []).append(_numbers(values, layer))
         for month in MONTHS:
             day = dt.date(world.year, month, 15).timetuple().tm_yday
-            then = _numbers(cover_on(land, float(day)), MONTHLY)
-            kept.setdefault(f"fvc_{month:02d}", []).append(then)
+            then = ground_on(land, float(day))
+            for name, layer in MONTHLY.items():
+                values = _numbers(getattr(then, layer.field), layer)
+                kept.setdefault(f"{name}_{month:02d}", []).append(values)
     return {name: (layers[name], np.concatenate(v)) for name, v in kept.items()}
+
+
+def _all_layers() -> dict[str, Layer]:
+    """Return the maps of the peak and of the months, by file name."""
+    months = {
+        f"{name}_{month:02d}": layer
+        for name, layer in MONTHLY.items()
+        for month in MONTHS
+    }
+    return LAYERS | months
 
 
 def _numbers(values: NDArray[Any], layer: Layer) -> NDArray[Any]:
@@ -275,7 +293,6 @@ def _mean(values: NDArray[Any], where: NDArray[np.bool_]) -> float | None:
 
 def legend() -> dict[str, Any]:
     """Return what the maps hold and what their numbers mean."""
-    layers = LAYERS | {f"fvc_{month:02d}": MONTHLY for month in MONTHS}
     return {
         "layers": {
             name: {
@@ -284,7 +301,7 @@ def legend() -> dict[str, Any]:
                 "scale": layer.scale,
                 "nodata": layer.nodata,
             }
-            for name, layer in layers.items()
+            for name, layer in _all_layers().items()
         },
         "events": "events.gpkg: from its date on the pixels inside show an event",
         "ecosystem": {
