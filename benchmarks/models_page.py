@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.layer_groups import Worlds, table_lines
 from qhsink.config import Settings, load_model_targets, load_run_config, load_settings
 from qhsink.config.train_twin import load_twin_training
 from qhsink.domain.model_target import ModelTarget
@@ -126,7 +127,7 @@ def classify(pixels: TwinPixels, model: Model, tie: float) -> NDArray[np.str_]:
 
 
 def judge_all(settings: Settings, folder: Path) -> tuple[list[Judged], list[str]]:
-    """Return every configured model judged, and lines about the classifier."""
+    """Return every configured model judged, and lines on classes and on layers."""
     spec = load_twin_training()
     config = load_run_config(settings.project / "config" / "demo-targets.toml")
     table = load_model_targets(settings.project)
@@ -147,7 +148,14 @@ def judge_all(settings: Settings, folder: Path) -> tuple[list[Judged], list[str]
         for target in table.targets
         if (model_id := config.models.of(target.id)) is not None
     ]
-    return judged, list(_class_lines(pixels, mapped, classifier))
+    print("what each group of layers is worth")
+    learnt = read_worlds(
+        spec, spec.train_seeds, folder, settings=settings, report=print
+    )
+    further = tuple(one.target for one in judged if one.model.simulated)
+    classes = tuple(classifier.card["science"]["classes"])
+    groups = table_lines(Worlds(learnt, pixels, spec), further, classes)
+    return judged, [*_class_lines(pixels, mapped, classifier), *groups]
 
 
 def _class_lines(

@@ -83,7 +83,7 @@ def test_an_unknown_target_is_refused_with_those_known(project_folder):
         ('area_id = "arbor_area"', "", "area_from without area_id"),
         ("map_step =", "map_stepp =", "Did you mean 'map_step'?"),
         ("[precedence]", "[precedense]", "unknown table 'precedense'"),
-        ("tie = 0.25", "tie = 5", "less than or equal to 1"),
+        ("tie = 0.0", "tie = 5", "less than or equal to 1"),
     ],
     ids=[
         "a range that is upside down",

@@ -17,7 +17,7 @@ from qhsink.steps import train_twin
 from qhsink.steps.train import run_training
 from qhsink.steps.train_ecosystem import train_ecosystem
 from qhsink.steps.train_request import TrainRequest
-from qhsink.steps.train_twin import spread_classes, twin_data
+from qhsink.steps.train_twin import spread_land, twin_data
 from qhsink.steps.twin_pixels import (
     ECOSYSTEM_OF,
     TRUTHS,
@@ -127,7 +127,7 @@ def made_up(squares):
 def test_pixels_are_spread_evenly_and_small_squares_give_all():
     pixels = made_up([0] * 500 + [1] * 500 + [2] * 4)
     rng = np.random.default_rng(1)
-    chosen = spread_classes(pixels, ("forest",), 104, rng)
+    chosen = spread_land(pixels, ("forest",), 104, rng)
     count = np.bincount(pixels.square[chosen])
     assert count.tolist() == [50, 50, 4]
     assert len(set(chosen)) == 104
@@ -136,7 +136,7 @@ def test_pixels_are_spread_evenly_and_small_squares_give_all():
 @pytest.fixture
 def small(monkeypatch, tiny):
     """The module trains on the tiny worlds."""
-    spec = tiny.model_copy(update={"samples": 400, "class_samples": 120})
+    spec = tiny.model_copy(update={"samples": 400, "land_samples": 600})
     monkeypatch.setattr(train_twin, "load_twin_training", lambda: spec)
     monkeypatch.setattr("qhsink.steps.train_ecosystem.load_twin_training", lambda: spec)
     return spec
@@ -192,7 +192,13 @@ def test_a_classifier_is_trained_stored_and_marked(monkeypatch, tmp_path):
     monkeypatch.setattr(
         "qhsink.steps.train_ecosystem.read_worlds", lambda *_, **__: pixels
     )
-    request = TrainRequest("ecosystem", twin="worlds", out=str(tmp_path), epochs=20)
+    request = TrainRequest(
+        "ecosystem",
+        twin="worlds",
+        out=str(tmp_path),
+        epochs=20,
+        features=load_twin_training().features["six_bands"],
+    )
     made = train_ecosystem(request, load_settings(), report=silent)
     again = train_ecosystem(request, load_settings(), report=silent)
     assert made.id == again.id

@@ -39,8 +39,8 @@ class TwinTraining(Section):
     """Pixels are taken in every so many rows and columns."""
     samples: Annotated[int, Field(ge=200)]
     """Training pixels of a target."""
-    class_samples: Annotated[int, Field(ge=50)]
-    """Training pixels of one ecosystem, at most."""
+    land_samples: Annotated[int, Field(ge=300)]
+    """Training pixels of the classifier, of all ecosystems together."""
     regions: Annotated[tuple[str, ...], Field(min_length=1)]
     """Real regions that squares are cut out of."""
     features: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]]

@@ -30,7 +30,7 @@ from qhsink.mapping.training import Recipe, Samples
 from qhsink.registry import save_model
 from qhsink.steps.train import MadeModel, make_writable, models_folder, versions
 from qhsink.steps.train_request import TrainRequest, features_of
-from qhsink.steps.train_twin import describe_twin, needed_layers, spread_classes
+from qhsink.steps.train_twin import describe_twin, needed_layers, spread_land
 from qhsink.steps.twin_pixels import Report, read_worlds
 
 LEAST_SHARE = 0.005
@@ -80,7 +80,7 @@ def train_ecosystem(
     total = sum(held[name] for name in classes)
     priors = [held[name] / total for name in classes]
     rng = np.random.default_rng((request.seed, 2))
-    chosen = pixels.take(spread_classes(pixels, classes, spec.class_samples, rng))
+    chosen = pixels.take(spread_land(pixels, classes, spec.land_samples, rng))
     number = {name: place for place, name in enumerate(classes)}
     truth = np.array([float(number[str(name)]) for name in chosen.ecosystem])
     features = features_of(request, TARGET, settings.project)

@@ -81,7 +81,7 @@ PRODUCTS = ("s2", "dem", "s1")
 S2_BANDS: Choice = "red-edge"
 """Which bands its Sentinel-2 has."""
 
-_NOT_PIXELS = {"train_seeds", "test_seeds", "samples", "class_samples", "features"}
+_NOT_PIXELS = {"train_seeds", "test_seeds", "samples", "land_samples", "features"}
 _MARGIN_DEG = 0.02
 _LAKE_REACH_M = 20_000.0
 
