@@ -106,8 +106,8 @@ REMARKS: Mapping[str, str] = {
     "labels in map strata": (
         "as many plots, stratified by a map that lies two pixels off (Olofsson et al. "
         "2014). The few plots that the map missed weigh most. Flagged where plots of "
-        "a stratum are all alike and one unlike them would outweigh the error: 0 of 15 "
-        "such intervals of forest covered, 4 of 47 of wetland, for the sample missed "
+        "a stratum are all alike and one unlike them would outweigh the error: 0 of 20 "
+        "such intervals of forest covered, 4 of 52 of wetland, for the sample missed "
         "what the map missed."
     ),
     "labels in map strata, logit": "the same by `estimate total --interval logit`.",
