@@ -29,6 +29,7 @@ from qhsink.domain.errors import BadInput, Refusal
 from qhsink.domain.indicator import Indicator
 from qhsink.domain.period import Period
 from qhsink.domain.region import Region
+from qhsink.domain.residual_field import ResidualField
 from qhsink.estimation.hybrid import HybridMean, ModelError, mean_of_clusters
 from qhsink.estimation.ledger import RegionSums
 from qhsink.estimation.model_based import member_variance
@@ -36,6 +37,7 @@ from qhsink.estimation.reliability import cluster_flags
 from qhsink.estimation.schema import labels, numbers, require_columns
 from qhsink.indicators.definitions import admit
 from qhsink.regions.overlay import Leaves
+from qhsink.registry.residual_fields import load_residual_fields
 from qhsink.steps.finished import (
     FinishedRun,
     map_values,
@@ -45,7 +47,11 @@ from qhsink.steps.finished import (
     run_regions,
     to_grid,
 )
-from qhsink.steps.map_indicators import TARGET_INDICATORS, TargetIndicator
+from qhsink.steps.map_indicators import (
+    ECOSYSTEM,
+    TARGET_INDICATORS,
+    TargetIndicator,
+)
 from qhsink.steps.plan import MAP_INDICATORS
 from qhsink.steps.residuals import (
     NOT_CALIBRATED,
@@ -54,6 +60,12 @@ from qhsink.steps.residuals import (
     modelled_mean,
     region_cells,
     residuals_without_plots,
+)
+from qhsink.steps.target_cells import (
+    CELLS_FILE,
+    region_corner,
+    region_scale,
+    residual_variance_of_total,
 )
 from qhsink.steps.target_estimates import MAP_OF_CLASSES
 
@@ -142,7 +154,11 @@ class _Joined:
     own: Floats | None
     """(n,) the footprints' own predictions; None where they have none."""
     residuals: Residuals | None
-    """Of the map; None where not known."""
+    """Of the map of cover; None of another."""
+    field: ResidualField | None
+    """Of the whole quantity of a further target; None where not known."""
+    leaves: Leaves
+    """What regions are sums of."""
 
 
 def hybrid_estimates(
@@ -235,8 +251,22 @@ def _join(
         mapped=mapped,
         own=own,
         residuals=residuals_without_plots(run.config, settings) if of is None else None,
+        field=None if of is None else _field(run, of, settings),
+        leaves=leaves,
     )
     return joined, plots_inside(leaves, request.regions, x, y)
+
+
+def _field(
+    run: FinishedRun, of: TargetIndicator, settings: Settings
+) -> ResidualField | None:
+    """Return the errors of a target's whole quantity; None where not on record."""
+    pair = (run.config.models.of(name) for name in (of.target, ECOSYSTEM))
+    target, ecosystem = (name or "" for name in pair)
+    if CELLS_FILE not in run.digests:
+        return None
+    fields = load_residual_fields(settings.project / "models", target, ecosystem)
+    return fields.get(of.rows)
 
 
 def _estimate(
@@ -251,7 +281,7 @@ def _estimate(
     members = sums.members_ha / sums.seen_ha
     map_mean = float(members.mean())
     mean = (
-        _along_tracks(joined, totals, sizes, sums, cells)
+        _along_tracks(totals, sizes, sums, _residual(joined, region, sums, cells))
         if joined.own is None
         else _corrected(joined, totals, sizes, map_mean)
     )
@@ -287,21 +317,40 @@ def _by_track(
 
 
 def _along_tracks(
-    joined: _Joined, totals: Floats, sizes: Floats, sums: RegionSums, cells: Cells
+    totals: Floats, sizes: Floats, sums: RegionSums, spread: float
 ) -> HybridMean:
     """Return the map's mean along tracks: sampling, members, residuals."""
     members = sums.members_ha / sums.seen_ha
-    spread = 0.0
-    if joined.residuals is not None:
-        pixel_m2 = joined.run.grid.pixel_area_ha * 1e4
-        whole = modelled_mean(sums, joined.residuals, cells, pixel_m2=pixel_m2)
-        spread = whole.variance.residuals
     return mean_of_clusters(
         totals,
         sizes,
         model=ModelError(member_variance(members), members.size - 1.0),
         residual_variance=spread,
     )
+
+
+def _residual(joined: _Joined, region: Region, sums: RegionSums, shape: Cells) -> float:
+    """Return the variance of the mean residual over a region; 0 where not known."""
+    run, field, of = joined.run, joined.field, joined.of
+    if joined.residuals is not None:
+        pixel_m2 = run.grid.pixel_area_ha * 1e4
+        whole = modelled_mean(sums, joined.residuals, shape, pixel_m2=pixel_m2)
+        return whole.variance.residuals
+    if field is None or of is None:
+        return 0.0
+    cells = pd.read_parquet(run.file(CELLS_FILE))
+    spread = region_scale(
+        cells[cells["target"] == of.rows],
+        field,
+        shape,
+        corner=region_corner(joined.leaves, region.id),
+        grid=run.grid,
+    )
+    total = float(sums.members_ha.mean())
+    variance = residual_variance_of_total(
+        spread, field, total=total, land_ha=sums.seen_ha
+    )
+    return variance / sums.seen_ha**2
 
 
 def _corrected(
@@ -319,4 +368,6 @@ def _flags(joined: _Joined) -> tuple[str, ...]:
         return () if stated else (FOOTPRINT_MODEL_LEFT_OUT,)
     if joined.residuals is not None:
         return joined.residuals.flags
+    if joined.field is not None:
+        return (NOT_CALIBRATED,)
     return (NOT_CALIBRATED, MAP_OF_CLASSES, RESIDUALS_LEFT_OUT)

@@ -33,6 +33,7 @@ from qhsink.steps.estimates import Ledger, refused_regions
 from qhsink.steps.pictures import region_picture
 from qhsink.steps.plan import RunPlan, plan_token
 from qhsink.steps.published_files import published_files
+from qhsink.steps.target_cells import CELLS_FILE
 from qhsink.steps.target_models import load_target_models
 from qhsink.steps.tiles import TileOutcome
 from qhsink.store import code_version, file_digest
@@ -182,6 +183,8 @@ def _write_tables(
     empty = pd.DataFrame(columns=[*COLUMNS, "target", "period"])
     whole = pd.concat(parts, ignore_index=True) if parts else empty
     whole.to_parquet(folder / "ledger.parquet", index=False)
+    if len(ledger.targets.cells):
+        ledger.targets.cells.to_parquet(folder / CELLS_FILE, index=False)
     geometries = {r.id: plan.region_geometry(r.id) for r in plan.regions}
     write_estimates(rows, geometries, plan.grid.crs, folder / "estimates.parquet")
 

@@ -13,10 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qhsink.domain.residual_field import ResidualField
+from qhsink.estimation.spatial import relative_residual_variance
 from qhsink.grid import Grid, Tile
 from qhsink.regions.overlay import Leaves
 from qhsink.steps.residuals import Cells
 
+CELLS_FILE = "cells.parquet"
+"""Cells of further targets, in a tile's artifact and in the folder of a run."""
 CELL_M = 9000.0
 """Edge of a cell [m], about: a tile is cut into a whole number of them."""
 CELL_COLUMNS = ("col", "row", "density")
@@ -110,3 +113,19 @@ def region_corner(leaves: Leaves, region_id: str) -> tuple[float, float]:
     chosen = leaves.frame["leaf_id"].isin(leaves.leaves_of(region_id))
     left, _, _, top = leaves.frame.geometry[chosen].total_bounds
     return float(left), float(top)
+
+
+def residual_variance_of_total(
+    spread: RegionScale, field: ResidualField, *, total: float, land_ha: float
+) -> float:
+    """Return the variance of a total through errors of value and ecosystem.
+
+    Parameters
+    ----------
+    spread : RegionScale
+        From ``region_scale``.
+    total : float
+        Of the quantity over ``land_ha``, unit times hectares.
+    """
+    relative = relative_residual_variance(field, spread.weight, cell_m=spread.cell_m)
+    return (total + field.floor * land_ha) ** 2 * relative

@@ -25,7 +25,6 @@ from qhsink.estimation.ledger import (
     sum_region,
     total_and_model_se,
 )
-from qhsink.estimation.spatial import relative_residual_variance
 from qhsink.indicators.definitions import admit
 from qhsink.indicators.interval import student_interval
 from qhsink.registry.residual_fields import load_residual_fields
@@ -37,7 +36,12 @@ from qhsink.steps.region_pixels import (
     too_little_seen,
 )
 from qhsink.steps.residuals import NOT_CALIBRATED, Cells
-from qhsink.steps.target_cells import CELL_COLUMNS, region_corner, region_scale
+from qhsink.steps.target_cells import (
+    CELL_COLUMNS,
+    region_corner,
+    region_scale,
+    residual_variance_of_total,
+)
 from qhsink.steps.target_models import TargetModels, load_target_models
 from qhsink.steps.tiles import TileOutcome, read_target_ledger
 from qhsink.store import Store
@@ -224,8 +228,9 @@ def _total(
         corner=region_corner(plan.leaves, region.id),
         grid=plan.grid,
     )
-    relative = relative_residual_variance(field, spread.weight, cell_m=spread.cell_m)
-    residuals = (value + field.floor * sums.dry_ha) ** 2 * relative
+    residuals = residual_variance_of_total(
+        spread, field, total=value, land_ha=sums.dry_ha
+    )
     variance = members_se**2 + residuals
     below = members_se**4 / members_df + residuals**2 / field.df
     df = variance**2 / below if below > 0.0 else members_df

@@ -31,7 +31,7 @@ from qhsink.registry import Model
 from qhsink.steps.map_indicators import ECOSYSTEM
 from qhsink.steps.plan import TileJob
 from qhsink.steps.rasters import Resemblance
-from qhsink.steps.target_cells import tile_cells
+from qhsink.steps.target_cells import CELLS_FILE, tile_cells
 from qhsink.steps.target_models import TargetModels
 from qhsink.steps.target_rasters import (
     read_ecosystem,
@@ -270,7 +270,7 @@ class _Predicted:
         rows.to_parquet(folder / "rows.parquet", index=False)
         where = partial(tile_cells, tile=self.work.tile, grid=self.work.grid)
         cells = {n: where(one.index, one.members) for n, one in named.items()}
-        concat_named(cells).to_parquet(folder / "cells.parquet", index=False)
+        concat_named(cells).to_parquet(folder / CELLS_FILE, index=False)
         return {"rows": len(rows)}
 
 

@@ -36,7 +36,7 @@ from qhsink.steps.rasters import (
     write_composite,
     write_maps,
 )
-from qhsink.steps.target_cells import CELL_COLUMNS
+from qhsink.steps.target_cells import CELL_COLUMNS, CELLS_FILE
 from qhsink.steps.target_maps import TargetWork, TileSeen, clear_land, target_keys
 from qhsink.steps.target_models import load_target_models
 from qhsink.steps.tile_layers import (
@@ -330,6 +330,6 @@ def read_target_ledger(
         )
     rows, cells = (
         [pd.read_parquet(folder / name) for folder in folders]
-        for name in ("rows.parquet", "cells.parquet")
+        for name in ("rows.parquet", CELLS_FILE)
     )
     return pd.concat(rows, ignore_index=True), pd.concat(cells, ignore_index=True)
