@@ -185,7 +185,9 @@ def test_a_track_is_never_on_both_sides_of_a_fold(
 ):
     target = load_model_targets(project.project).get("agb_forest")
     checked = check_plots(request_of_model, target, project)
-    data = plot_data(request_of_model, target, checked, project)
+    data = plot_data(
+        request_of_model, target, checked, project, features=("ndvi", "nbr")
+    )
     samples = data.samples
     assert len(np.unique(samples.groups)) == footprints["site"].nunique()
     order = {name: k for k, name in enumerate(sorted(set(footprints["site"])))}
