@@ -691,7 +691,7 @@ def test_a_band_is_no_target(tmp_path):
     table = write_table(tmp_path / "plots.csv")
     done = run_train("--table", str(table), "--target", "nir")
     assert isinstance(done.exception, BadInput)
-    assert "a band that the model reads" in str(done.exception)
+    assert "a band or layer that the model reads" in str(done.exception)
 
 
 def test_a_group_without_a_table_is_refused():

@@ -142,7 +142,7 @@ def table_data(
     layers = tuple(dict.fromkeys((*BANDS, *required_bands(features))))
     if column in layers:
         raise BadInput(
-            f"--target {column}, a layer that the model reads",
+            f"--target {column}, a band or layer that the model reads",
             expected="a column of measured values",
             remedy="Name it with --target.",
         )
