@@ -21,7 +21,11 @@ from qhsink.twin.granules import Granule, granules_over
 from qhsink.twin.levels import Sight
 from qhsink.twin.orders import Done, Item, Job, Order, write_item
 from qhsink.twin.sentinel2_items import SCL, SIX, Coding
-from qhsink.twin.sentinel2_metadata import write_metadata, write_thumbnail
+from qhsink.twin.sentinel2_metadata import (
+    THUMBNAIL_PX,
+    write_metadata,
+    write_thumbnail,
+)
 from qhsink.twin.sentinel2_names import moment, product_of
 from qhsink.twin.sky import Light, cirrus_field, cloud_field
 from qhsink.twin.spec import Pass, TwinSpec
@@ -178,7 +182,12 @@ def _true_colour(
     """Return red, green and blue reflectance of a granule, coarse, shape (3, y, x)."""
     found = []
     for key in ("red", "green", "blue"):
-        dn = pixels.coarse(layers[key]).astype(np.float64)
+        wide = pixels.coarse(layers[key])
+        # Few pixels before they become floats: a granule of these is 80 MB.
+        rows, columns = (
+            np.arange(THUMBNAIL_PX) * n // THUMBNAIL_PX for n in wide.shape
+        )
+        dn = wide[np.ix_(rows, columns)].astype(np.float64)
         found.append(np.where(dn > 0.0, dn * coding.scale + coding.offset, 0.0))
     return np.stack(found)
 
