@@ -135,9 +135,21 @@ def test_a_stored_plan_holds_the_heights_under_every_tile(plan, tmp_path):
     assert {item for job in jobs for item in job.heights} <= set(plan.heights)
 
 
-def test_a_source_without_heights_says_so_in_one_line(archive, coarse_config, tmp_path):
+def without_heights(catalogue):
+    """Take the terrain model out of a catalogue; return its path."""
+    told = json.loads(catalogue.read_text(encoding="utf-8"))
+    kept = [link for link in told["links"] if "cop-dem-glo-30" not in link["href"]]
+    assert len(kept) == len(told["links"]) - 1
+    catalogue.write_text(json.dumps(told | {"links": kept}), encoding="utf-8")
+    return catalogue
+
+
+def test_a_source_without_heights_says_so_in_one_line(
+    own_archive, coarse_config, tmp_path
+):
     config = config_with(tmp_path, coarse_config, "source")
-    setup = set_up(asked(archive, config, tmp_path / "out"), load_settings())
+    source = without_heights(own_archive)
+    setup = set_up(asked(source, config, tmp_path / "out"), load_settings())
     with pytest.raises(SourceError) as told:
         make_plan(setup)
     assert "\n" not in str(told.value)
