@@ -165,7 +165,8 @@ def _survey(
             for name, layer in MONTHLY.items():
                 values = _numbers(getattr(then, layer.field), layer)
                 kept.setdefault(f"{name}_{month:02d}", []).append(values)
-    return {name: (layers[name], np.concatenate(v)) for name, v in kept.items()}
+    # One map at a time: all of them twice would be half a gigabyte of a large region.
+    return {name: (layers[name], np.concatenate(kept.pop(name))) for name in list(kept)}
 
 
 def _all_layers() -> dict[str, Layer]:
