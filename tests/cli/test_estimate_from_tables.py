@@ -82,6 +82,14 @@ def test_a_domain_without_plots_has_no_survey_regression(plots):
     assert methods == {"synthetic", "eblup"}
 
 
+def test_a_domain_with_plots_but_no_means_is_named(plots):
+    path, means = plots
+    means.write_text("county,map\na,2.2\nb,2.0\nd,3.0\n")
+    found = small((path, means))
+    assert found["without_means"] == ["c"]
+    assert "c" not in {row["domain"] for row in found["estimates"]}
+
+
 def test_a_missing_auxiliary_is_named(plots):
     path, means = plots
     with pytest.raises(TableError, match="'rain'"):

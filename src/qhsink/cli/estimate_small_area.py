@@ -85,6 +85,13 @@ def small_area(
     )
     weights = _weights(frame, weight, table=table)
     means = _domain_means(aux_means, domain, names)
+    without_means = sorted(set(units.domain.tolist()) - set(means))
+    if without_means:
+        click.echo(
+            f"no estimate for {', '.join(without_means)}: plots, but no row of means in "
+            f"{aux_means}; their plots still tell how domains differ",
+            err=True,
+        )
     model = areas.fit_nested_error(units, fit=fit)
     found = [
         *areas.synthetic(model, units, means),
@@ -97,6 +104,7 @@ def small_area(
         {
             "estimates": rows,
             "confidence": confidence,
+            "without_means": without_means,
             "model": {
                 "coefficients": dict(
                     zip(("constant", *names), model.beta.tolist(), strict=True)
