@@ -18,7 +18,8 @@ from qhsink.domain.errors import BadInput, ConfigError, ModelError
 from qhsink.registry import load_model
 from qhsink.steps import target_estimates
 from qhsink.steps.dry_run import foresee
-from qhsink.steps.hybrid import HybridRequest, hybrid_estimates
+from qhsink.steps.hybrid import hybrid_estimates
+from qhsink.steps.hybrid_footprints import HybridRequest
 from qhsink.steps.map_bands import cover_bands, target_bands
 from qhsink.steps.map_indicators import TARGET_INDICATORS
 from qhsink.steps.monitor import run_monitor

@@ -76,7 +76,8 @@ def hybrid(
     """Mean from tracks of footprints on a run's map: sampling and model error."""
     from qhsink.cli.csv_files import write_json
     from qhsink.config import load_settings
-    from qhsink.steps.hybrid import HybridRequest, hybrid_estimates
+    from qhsink.steps.hybrid import hybrid_estimates
+    from qhsink.steps.hybrid_footprints import HybridRequest
     from qhsink.steps.plot_files import read_plots
 
     settings = load_settings()

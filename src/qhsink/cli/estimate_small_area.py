@@ -88,7 +88,7 @@ def small_area(
     without_means = sorted(set(units.domain.tolist()) - set(means))
     if without_means:
         click.echo(
-            f"no estimate for {', '.join(without_means)}: plots, but no row of means in "
+            f"no estimate for {', '.join(without_means)}: plots, but no means in "
             f"{aux_means}; their plots still tell how domains differ",
             err=True,
         )

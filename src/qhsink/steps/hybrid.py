@@ -17,55 +17,42 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from qhsink.config import Settings, load_indicators, load_model_targets
+from qhsink.config import Settings, load_indicators
 from qhsink.config.reliability import load_interval_rules
 from qhsink.domain.errors import BadInput, Refusal
 from qhsink.domain.indicator import Indicator
 from qhsink.domain.period import Period
 from qhsink.domain.region import Region
-from qhsink.domain.residual_field import ResidualField
 from qhsink.estimation.hybrid import HybridMean, ModelError, mean_of_clusters
 from qhsink.estimation.ledger import RegionSums
 from qhsink.estimation.model_based import member_variance
 from qhsink.estimation.reliability import cluster_flags
-from qhsink.estimation.schema import labels, numbers, require_columns
 from qhsink.indicators.definitions import admit
-from qhsink.regions.overlay import Leaves
-from qhsink.registry.residual_fields import load_residual_fields
 from qhsink.steps.finished import (
     FinishedRun,
-    map_values,
     open_run,
-    plots_inside,
     region_sums,
     run_regions,
-    to_grid,
+)
+from qhsink.steps.hybrid_footprints import (
+    HybridRequest,
+    JoinedFootprints,
+    join_footprints,
+    residual_variance,
 )
 from qhsink.steps.map_indicators import (
-    ECOSYSTEM,
     TARGET_INDICATORS,
-    TargetIndicator,
 )
 from qhsink.steps.plan import MAP_INDICATORS
 from qhsink.steps.residuals import (
     NOT_CALIBRATED,
     Cells,
-    Residuals,
-    modelled_mean,
     region_cells,
-    residuals_without_plots,
-)
-from qhsink.steps.target_cells import (
-    CELLS_FILE,
-    region_corner,
-    region_scale,
-    residual_variance_of_total,
 )
 from qhsink.steps.target_estimates import MAP_OF_CLASSES
 
@@ -74,30 +61,9 @@ RESIDUALS_LEFT_OUT = "residual error left out"
 FOOTPRINT_MODEL_LEFT_OUT = "error of the footprints' own model left out"
 """Flag of a number corrected by footprints whose shared error nobody stated."""
 
-TRACKS = "the table of footprints"
 LEAST_TRACKS = 2
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class HybridRequest:
-    """What ``estimate hybrid`` is asked."""
-
-    run: Path
-    """Folder of a finished run."""
-    regions: tuple[str, ...]
-    """Region ids."""
-    indicator: str
-    """Indicator id; a mean or a total of a map."""
-    cluster: str
-    """Column of the track that a footprint is of."""
-    value: str | None = None
-    """Column of the footprints' own predictions, unit of the map; None for none."""
-    value_se: float | None = None
-    """Standard error that these share, unit of the map: their model's."""
-    confidence: float = 0.9
-    """Level of intervals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,29 +104,6 @@ class HybridResult:
     """Region id to the reason."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Joined:
-    """Footprints beside the map, and all else that is the same for every region."""
-
-    request: HybridRequest
-    run: FinishedRun
-    settings: Settings
-    of: TargetIndicator | None
-    """The map of a further target; None for vegetation cover."""
-    cluster: NDArray[np.str_]
-    """(n,) track of each footprint."""
-    mapped: Floats
-    """(n,) value of the map; NaN where there is none."""
-    own: Floats | None
-    """(n,) the footprints' own predictions; None where they have none."""
-    residuals: Residuals | None
-    """Of the map of cover; None of another."""
-    field: ResidualField | None
-    """Of the whole quantity of a further target; None where not known."""
-    leaves: Leaves
-    """What regions are sums of."""
-
-
 def hybrid_estimates(
     request: HybridRequest, footprints: pd.DataFrame, settings: Settings
 ) -> HybridResult:
@@ -195,7 +138,7 @@ def hybrid_estimates(
     period = run.period("peak" if of is not None else MAP_INDICATORS[indicator.id])
     admit(indicator, period=period, available=(f"{of.target if of else 'fvc'}_map",))
     regions, leaves = run_regions(run, request.regions, settings)
-    joined, inside = _join(request, footprints, run, leaves, period, settings)
+    joined, inside = join_footprints(request, footprints, run, leaves, period, settings)
     estimates, refused = [], {}
     for region in regions:
         try:
@@ -219,58 +162,8 @@ def _indicator(name: str, settings: Settings) -> Indicator:
     return load_indicators(settings.project)[name]
 
 
-def _join(
-    request: HybridRequest,
-    footprints: pd.DataFrame,
-    run: FinishedRun,
-    leaves: Leaves,
-    period: Period,
-    settings: Settings,
-) -> tuple[_Joined, Mapping[str, NDArray[np.bool_]]]:
-    """Return the footprints beside the map, and which lie in which region."""
-    of = TARGET_INDICATORS.get(request.indicator)
-    columns = [name for name in (request.cluster, request.value) if name is not None]
-    frame = require_columns(footprints, ("lon", "lat", *columns), table=TRACKS)
-    lon, lat = (numbers(frame, name, table=TRACKS) for name in ("lon", "lat"))
-    x, y = to_grid(run, lon, lat)
-    target = of.target if of else "fvc"
-    mapped = map_values(run, period, x, y, plot_m=None, target=target).value
-    if of is not None and of.rows != of.target:
-        least = load_model_targets(settings.project).get(of.target).area_from
-        counted = (mapped >= (least or math.inf)).astype(float)
-        mapped = np.where(np.isnan(mapped), np.nan, counted)
-    own = None
-    if request.value is not None:
-        own = numbers(frame, request.value, table=TRACKS)
-    joined = _Joined(
-        request=request,
-        run=run,
-        settings=settings,
-        of=of,
-        cluster=labels(frame, request.cluster, table=TRACKS),
-        mapped=mapped,
-        own=own,
-        residuals=residuals_without_plots(run.config, settings) if of is None else None,
-        field=None if of is None else _field(run, of, settings),
-        leaves=leaves,
-    )
-    return joined, plots_inside(leaves, request.regions, x, y)
-
-
-def _field(
-    run: FinishedRun, of: TargetIndicator, settings: Settings
-) -> ResidualField | None:
-    """Return the errors of a target's whole quantity; None where not on record."""
-    pair = (run.config.models.of(name) for name in (of.target, ECOSYSTEM))
-    target, ecosystem = (name or "" for name in pair)
-    if CELLS_FILE not in run.digests:
-        return None
-    fields = load_residual_fields(settings.project / "models", target, ecosystem)
-    return fields.get(of.rows)
-
-
 def _estimate(
-    joined: _Joined,
+    joined: JoinedFootprints,
     region: Region,
     sums: RegionSums,
     cells: Cells,
@@ -281,7 +174,9 @@ def _estimate(
     members = sums.members_ha / sums.seen_ha
     map_mean = float(members.mean())
     mean = (
-        _along_tracks(totals, sizes, sums, _residual(joined, region, sums, cells))
+        _along_tracks(
+            totals, sizes, sums, residual_variance(joined, region, sums, cells)
+        )
         if joined.own is None
         else _corrected(joined, totals, sizes, map_mean)
     )
@@ -300,7 +195,7 @@ def _estimate(
 
 
 def _by_track(
-    joined: _Joined, used: NDArray[np.bool_], region: Region
+    joined: JoinedFootprints, used: NDArray[np.bool_], region: Region
 ) -> tuple[Floats, Floats]:
     """Return the sum of values, and the footprints, of every track of a region."""
     names, at = np.unique(joined.cluster[used], return_inverse=True)
@@ -329,32 +224,8 @@ def _along_tracks(
     )
 
 
-def _residual(joined: _Joined, region: Region, sums: RegionSums, shape: Cells) -> float:
-    """Return the variance of the mean residual over a region; 0 where not known."""
-    run, field, of = joined.run, joined.field, joined.of
-    if joined.residuals is not None:
-        pixel_m2 = run.grid.pixel_area_ha * 1e4
-        whole = modelled_mean(sums, joined.residuals, shape, pixel_m2=pixel_m2)
-        return whole.variance.residuals
-    if field is None or of is None:
-        return 0.0
-    cells = pd.read_parquet(run.file(CELLS_FILE))
-    spread = region_scale(
-        cells[cells["target"] == of.rows],
-        field,
-        shape,
-        corner=region_corner(joined.leaves, region.id),
-        grid=run.grid,
-    )
-    total = float(sums.members_ha.mean())
-    variance = residual_variance_of_total(
-        spread, field, total=total, land_ha=sums.seen_ha
-    )
-    return variance / sums.seen_ha**2
-
-
 def _corrected(
-    joined: _Joined, totals: Floats, sizes: Floats, map_mean: float
+    joined: JoinedFootprints, totals: Floats, sizes: Floats, map_mean: float
 ) -> HybridMean:
     """Return the map's mean corrected by the footprints' own values."""
     shared = (joined.request.value_se or 0.0) ** 2
@@ -362,7 +233,7 @@ def _corrected(
     return dataclasses.replace(gap, value=map_mean + gap.value)
 
 
-def _flags(joined: _Joined) -> tuple[str, ...]:
+def _flags(joined: JoinedFootprints) -> tuple[str, ...]:
     if joined.own is not None:
         stated = joined.request.value_se is not None
         return () if stated else (FOOTPRINT_MODEL_LEFT_OUT,)
