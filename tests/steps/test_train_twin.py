@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.models_page import BEGIN, END, replace_section
 from qhsink.config import load_model_targets, load_settings
+from qhsink.config.residual_fields import load_residual_worlds
 from qhsink.config.train_twin import DEMO_SEED, load_twin_training
 from qhsink.domain.errors import BadInput, ConfigError
 from qhsink.domain.scene import BANDS
@@ -228,3 +229,13 @@ def test_the_generated_section_of_the_page_is_replaced_and_nothing_else():
     assert replace_section(page, f"{BEGIN}\nnew\n{END}") == page.replace("old", "new")
     with pytest.raises(ValueError, match="without the marks"):
         replace_section("nothing", "new")
+
+
+def test_worlds_for_errors_of_totals_are_no_others(tmp_path):
+    found = load_residual_worlds()
+    seeds = [*load_twin_training().train_seeds, *found.fit_seeds, *found.judge_seeds]
+    assert len(set(seeds)) == len(seeds)
+    path = tmp_path / "residual_fields.toml"
+    path.write_text(f"fit_seeds = [201, {seeds[0]}]\njudge_seeds = [205]\n")
+    with pytest.raises(ConfigError, match="other worlds for models, for fields"):
+        load_residual_worlds(path)

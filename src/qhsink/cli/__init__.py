@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import io
 import sys
+import warnings
 from collections.abc import Mapping
 from typing import ClassVar, NoReturn, TextIO
 
@@ -97,6 +98,8 @@ def speak_chinese(*streams: TextIO) -> None:
 def main() -> NoReturn:
     """Run the command line; every expected error is one line on stderr."""
     speak_chinese(sys.stdout, sys.stderr)
+    # rasterio says so of arrays in memory, which have a transform beside them.
+    warnings.filterwarnings("ignore", message="Dataset has no geotransform")
     try:
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhsink.config import RunConfig, Settings
+from qhsink.config.residual_fields import load_residual_worlds
 from qhsink.config.train_twin import load_twin_training
 from qhsink.domain.errors import BadInput
 from qhsink.domain.model_target import ModelTarget
@@ -76,9 +77,8 @@ def fit_whole_residuals(
             remedy="Name one such as config/demo-targets.toml.",
         )
     spec = load_twin_training()
-    pixels = read_worlds(
-        spec, spec.test_seeds, folder, settings=settings, report=report
-    )
+    seeds = load_residual_worlds().fit_seeds
+    pixels = read_worlds(spec, seeds, folder, settings=settings, report=report)
     mapped = mapped_ecosystems(pixels, models)
     made = []
     for name, model in models.models.items():
@@ -95,7 +95,7 @@ def fit_whole_residuals(
                 fields=fields,
                 origin={
                     "provenance": "simulated",
-                    "worlds": list(spec.test_seeds),
+                    "worlds": list(seeds),
                     "regions": len(spec.regions),
                     "square_m": spec.square_m,
                     "pixels": len(pixels.x),
