@@ -111,7 +111,7 @@ def run_conventional(
         for job in jobs:
             paths = sorted({Path(s.files[0].href).parent for s in job.scenes})
             items = [
-                pystac.Item.from_file(next(p.glob("*.json")).as_posix()) for p in paths
+                pystac.Item.from_file((p / f"{p.name}.json").as_posix()) for p in paths
             ]
             cube = odc.stac.load(
                 items,

@@ -113,6 +113,11 @@ def _scene_folders(archive: Path) -> list[Path]:
     return sorted({path.parent for path in archive.rglob("SCL.tif")})
 
 
+def _item_file(folder: Path) -> Path:
+    """Return the item of a scene: named as its folder, beside other metadata."""
+    return folder / f"{folder.name}.json"
+
+
 def _rewrite(path: Path, change: Callable[[Floats, Floats, Floats], Floats]) -> None:
     """Change the digital numbers of a band where there are any; 0 is no data."""
     with rasterio.open(path) as file:
@@ -127,7 +132,7 @@ def _rewrite(path: Path, change: Callable[[Floats, Floats, Floats], Floats]) -> 
 
 def _restate(folder: Path) -> None:
     """Let the item state the files as they are: checksums would betray the lie."""
-    path = next(folder.glob("*.json"))
+    path = _item_file(folder)
     item = json.loads(path.read_text(encoding="utf-8"))
     for asset in item["assets"].values():
         file = folder / Path(asset["href"]).name
@@ -140,7 +145,7 @@ def _restate(folder: Path) -> None:
 
 def _scale(folder: Path, band: str) -> float:
     """Return the reflectance per digital number that the item states."""
-    item = json.loads(next(folder.glob("*.json")).read_text(encoding="utf-8"))
+    item = json.loads(_item_file(folder).read_text(encoding="utf-8"))
     (asset,) = (
         asset
         for asset in item["assets"].values()
