@@ -1,17 +1,14 @@
-"""Fit the emulator's network to simulated canopies, judge it, and write its card.
+"""Fit the emulator's network to simulated canopies, and judge it.
 
 Plain numpy: two hidden layers, Adam. Where the simulations come from is decided in
-``canopy_table``.
+``canopy_table``, what the card says of the network in ``canopy_card``.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -160,94 +157,3 @@ def judge(
             for b, name in enumerate(BAND_NAMES[bands])
         }
     return errors
-
-
-def extend_card(
-    stem: Path,
-    bands: BandSet,
-    *,
-    count: int,
-    digest: str,
-    errors: Mapping[str, Mapping[str, Any]],
-    same: Mapping[str, Any],
-) -> None:
-    """Put one network's errors into ``stem``.json and write ``stem``.md from it.
-
-    Parameters
-    ----------
-    stem : Path
-        The card, without suffix; it need not exist.
-    bands : str
-        The set whose network was made.
-    count : int
-        Simulations: the same canopies for every network.
-    digest : str
-        SHA-256 of their terms.
-    errors : mapping of instrument to band to errors
-        On the held-out simulations.
-    same : mapping
-        What holds for every network: spectra, ranges, departures.
-    """
-    path = stem.with_suffix(".card.json")
-    old = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    found = {head: dict(known) for head, known in old.get("errors", {}).items()}
-    for head, known in errors.items():
-        found.setdefault(head, {}).update(known)
-    card = {
-        "simulations": count,
-        "sha256_of_terms": old.get("sha256_of_terms", {}) | {bands: digest},
-        **same,
-        "held_out": int(count * HELD_OUT),
-        "errors": found,
-    }
-    text = json.dumps(card, indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
-    _write_text(stem, card)
-
-
-def _write_text(stem: Path, card: Mapping[str, Any]) -> None:
-    lines = [
-        "# The canopy emulator",
-        "",
-        "Made by `python -m benchmarks.canopy_table`: PROSPECT-D leaves (green and",
-        "dead, mixed) in 4SAIL, under sun and clear sky at 3,800 m, in the measured",
-        "bands of Sentinel-2A, 2B and Landsat 8 (as Py6S carries them). 2C is taken",
-        "as 2B and Landsat 9 as 8. Weights only: no GPL code is needed to run it.",
-        "",
-        "Two networks from the same canopies: one of the six bands that both missions",
-        "have (`emulator.npz`), one of the six that Sentinel-2 alone has",
-        "(`emulator_msi.npz`: B01, B05, B06, B07, B08, B09).",
-        "",
-        f"{card['simulations']} simulations, {card['held_out']} of them held",
-        "out and judged over random soil and litter, averaged over the band at each",
-        "nanometre (the network's three numbers are averaged before):",
-        "",
-        "| instrument | band | RMSE | 99th percentile | largest |",
-        "|---|---|---|---|---|",
-    ]
-    for head, bands in card["errors"].items():
-        lines += [
-            f"| {head} | {band} | {e['rmse']:.4f} | {e['p99']:.4f} "
-            f"| {e['largest']:.4f} |"
-            for band, e in bands.items()
-        ]
-    gaps = card["prosail_largest_departure"]
-    lines += [
-        "",
-        "`prosail` itself departs from published runs by at most",
-        f"{gaps['prospect_d']:.1e} (PROSPECT-D leaf) and {gaps['4sail_rsot']:.1e}",
-        "(4SAIL canopy, directional).",
-        "",
-        "Fixed: leaf structure 1.6 (dead 2.0), carotenoids 0.2 of chlorophyll,",
-        "anthocyanin 1 ug/cm2, hot spot 0.05, ellipsoidal leaf angles. Ground spectra:",
-        f"soils {', '.join(card['soils'])}; litter the mean of",
-        f"{' and '.join(card['litter'])} (earthlib 1.1.0, MIT).",
-        "",
-        "Ranges, beyond which inputs are clipped:",
-        "",
-        *(
-            f"* {name}: {low:g} to {high:g}"
-            for name, (low, high) in card["ranges"].items()
-        ),
-    ]
-    stem.with_suffix(".card.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

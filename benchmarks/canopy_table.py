@@ -1,19 +1,18 @@
 """Simulate canopies with PROSPECT-D and 4SAIL and fit the twin's emulator to them.
 
-A development tool: it needs ``prosail`` (GPL) and ``Py6S`` (LGPL; for the measured
-spectral responses of Sentinel-2A, 2B and Landsat 8), neither of which the project
-depends on. Install them by hand in an environment of their own and run, from the
-project folder::
+A development tool: it needs ``prosail`` (GPL) and ``pyrsr`` (Apache-2.0; measured
+spectral responses), neither of which the project depends on, and ESA's responses of
+Sentinel-2C (``band_responses`` says which sheet). Install and save them by hand, in an
+environment of their own, and run from the project folder::
 
-    pip install prosail numba python-dateutil
-    pip install --no-deps Py6S
-    PYTHONPATH=src python -m benchmarks.canopy_table --bands msi \
+    pip install prosail numba python-dateutil pyrsr==0.8.0
+    PYTHONPATH=src python -m benchmarks.canopy_table --sentinel-2c FILE \
         --spectra FOLDER --reference FOLDER
 
 ``--spectra`` is the folder of earthlib's spectral library (MIT) and ``--reference`` the
-folder of published PROSAIL runs. ``--bands msi`` makes the second network, of the bands
-that Sentinel-2 alone has, from the same canopies; the first network stays as it is, and
-with it every archive made before. The networks' fit is in ``canopy_fit``.
+folder of published PROSAIL runs. One table of canopies makes both networks: of the six
+bands that both missions have, and of the six that Sentinel-2 alone has. The networks'
+fit is in ``canopy_fit``.
 """
 
 from __future__ import annotations
@@ -23,14 +22,17 @@ import csv
 import hashlib
 import json
 import re
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from benchmarks.canopy_fit import extend_card, fit, judge
+from benchmarks.band_responses import WAVES, responses, shapes
+from benchmarks.canopy_card import Made, write_card
+from benchmarks.canopy_fit import HELD_OUT, fit, judge
 from qhsink.twin.emulator import RANGES, WEIGHTS
-from qhsink.twin.spectra import BAND_NAMES, HEADS, HOT_SPOT, BandSet, sky_share
+from qhsink.twin.spectra import BAND_NAMES, HOT_SPOT, BandSet, sky_share
 
 SOILS = (
     "FS21_FS972",
@@ -45,35 +47,6 @@ LITTER = ("D.spicata", "SJER_Plot361_NPV_T015")
 """Measured dead grass; their mean."""
 ANCHOR = 0.25
 """Ground reflectance at which the three-number form is exact."""
-WAVES = np.arange(400.0, 2501.0)
-
-
-RESPONSES: dict[str, dict[BandSet, tuple[str, tuple[str, ...]]]] = {
-    "sentinel-2a": {
-        "shared": ("S2A_MSI_", ("02", "03", "04", "8A", "11", "12")),
-        "msi": ("S2A_MSI_", ("01", "05", "06", "07", "08", "09")),
-    },
-    "sentinel-2b": {
-        "shared": ("S2B_MSI_", ("02", "03", "04", "8A", "11", "12")),
-        "msi": ("S2B_MSI_", ("01", "05", "06", "07", "08", "09")),
-    },
-    "landsat-8": {"shared": ("LANDSAT_OLI_B", ("2", "3", "4", "5", "6", "7"))},
-}
-"""What Py6S calls the bands of ``BAND_NAMES``."""
-
-
-def responses(bands: BandSet) -> np.ndarray:
-    """Return weights over 400..2500 nm, shape (instruments, bands, wavelengths)."""
-    from Py6S import PredefinedWavelengths as P  # noqa: PLC0415 - tool only
-
-    found = np.zeros((len(HEADS[bands]), 6, WAVES.size))
-    for h, head in enumerate(HEADS[bands]):
-        prefix, numbers = RESPONSES[head][bands]
-        for b, band in enumerate(numbers):
-            _, start, end, values = getattr(P, prefix + band)
-            at = np.linspace(start, end, len(values)) * 1000.0
-            found[h, b] = np.interp(WAVES, at, values, left=0.0, right=0.0)
-    return found / found.sum(axis=2, keepdims=True)
 
 
 def read_spectra(folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -145,20 +118,18 @@ def canopy(row: np.ndarray) -> tuple[np.ndarray, ...]:
 def simulate(
     rows: np.ndarray, weights: np.ndarray, grounds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return band terms (n, heads, 18) and reflectance over ``grounds`` (n, heads, 6).
+    """Return terms (n, channels, 3) and reflectance over ``grounds`` (n, channels).
 
-    Reflectance is taken at each nanometre before the band's average, so that it also
-    judges what averaging the terms loses.
+    A channel is a band of an instrument. Reflectance is taken at each nanometre before
+    the band's average, so that it also judges what averaging the terms loses.
     """
-    heads = len(weights)
-    terms = np.empty((len(rows), heads, 6, 3))
-    seen = np.empty((len(rows), heads, 6))
+    terms = np.empty((len(rows), len(weights), 3))
+    seen = np.empty((len(rows), len(weights)))
     for k, row in enumerate(rows):
         black, two_way, below, over = canopy(row)
-        for i, spectrum in enumerate((black, two_way, below)):
-            terms[k, ..., i] = weights @ spectrum
+        terms[k] = weights @ np.stack([black, two_way, below], axis=1)
         seen[k] = weights @ over(grounds[k])
-    return terms.reshape(len(rows), heads, 18), seen
+    return terms, seen
 
 
 def check_reference(folder: Path) -> dict[str, float]:
@@ -229,62 +200,95 @@ def draw_grounds(
 
 
 def main() -> None:
-    """Simulate, fit, judge and write the emulator with its card."""
+    """Simulate, fit, judge and write the emulator's networks with their card."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--spectra", type=Path, required=True)
     parser.add_argument("--reference", type=Path, required=True)
+    parser.add_argument("--sentinel-2c", type=Path, required=True)
     parser.add_argument("--count", type=int, default=26_000)
     parser.add_argument("--epochs", type=int, default=1000)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--table", type=Path, help="keep the table here, or reuse it")
-    parser.add_argument("--bands", choices=list(BAND_NAMES), required=True)
     args = parser.parse_args()
     gaps = check_reference(args.reference)
     print("prosail against published runs:", gaps)
-    weights = responses(args.bands)
+    weights = {bands: responses(bands, args.sentinel_2c) for bands in BAND_NAMES}
     soils, litter = read_spectra(args.spectra)
     table = _table(args, weights, soils, litter)
-    digest = hashlib.sha256(table["terms"].tobytes()).hexdigest()
-    network = fit(table, epochs=args.epochs)
-    network["soils"] = np.einsum("hbw,sw->hsb", weights, soils).astype(np.float32)
-    network["litter"] = (weights @ litter).astype(np.float32)
-    np.savez_compressed(WEIGHTS[args.bands], **network)
-    extend_card(
-        WEIGHTS["shared"].with_suffix(".card"),
-        args.bands,
-        count=args.count,
-        digest=digest,
-        errors=judge(network, table, args.bands),
-        same={
-            "prosail_largest_departure": gaps,
-            "soils": SOILS,
-            "litter": LITTER,
-            "ranges": RANGES,
-        },
-    )
+    made: dict[BandSet, Made] = {}
+    for bands, seen_by in weights.items():
+        network = fit(table[bands], epochs=args.epochs)
+        network["soils"] = np.einsum("hbw,sw->hsb", seen_by, soils).astype(np.float32)
+        network["litter"] = (seen_by @ litter).astype(np.float32)
+        np.savez_compressed(WEIGHTS[bands], **network)
+        made[bands] = Made(
+            hashlib.sha256(table[bands]["terms"].tobytes()).hexdigest(),
+            shapes(seen_by, bands),
+            judge(network, table[bands], bands),
+        )
+    about = {
+        "simulations": args.count,
+        "held_out": int(args.count * HELD_OUT),
+        "prosail_largest_departure": gaps,
+        "soils": SOILS,
+        "litter": LITTER,
+        "ranges": RANGES,
+    }
+    write_card(WEIGHTS["shared"].with_suffix(".card"), made, about)
 
 
 def _table(
     args: argparse.Namespace,
-    weights: np.ndarray,
+    weights: Mapping[BandSet, np.ndarray],
     soils: np.ndarray,
     litter: np.ndarray,
-) -> dict[str, Any]:
-    if args.table and args.table.exists():
-        with np.load(args.table) as stored:
-            return dict(stored)
+) -> dict[BandSet, dict[str, np.ndarray]]:
+    """Return inputs, ground, terms and reflectance of the same canopies in each set."""
     rng = np.random.default_rng(20_251)
     rows = draw(rng, args.count)
     grounds = draw_grounds(rng, args.count, soils, litter)
-    terms, seen = simulate(rows, weights, grounds)
-    table = {
-        "inputs": rows.astype(np.float32),
-        "ground": np.einsum("hbw,nw->nhb", weights, grounds).astype(np.float32),
-        "terms": terms.astype(np.float32),
-        "seen": seen.astype(np.float32),
-    }
-    if args.table:
-        np.savez(args.table, **table)
-    return table
+    channels = np.concatenate([w.reshape(-1, WAVES.size) for w in weights.values()])
+    if args.table and args.table.exists():
+        with np.load(args.table) as stored:
+            terms, seen = stored["terms"], stored["seen"]
+    else:
+        terms, seen = _simulate_on(args.workers, rows, channels, grounds)
+        if args.table:
+            np.savez(args.table, terms=terms, seen=seen)
+    found: dict[BandSet, dict[str, np.ndarray]] = {}
+    start = 0
+    for bands, seen_by in weights.items():
+        shape = (args.count, *seen_by.shape[:2])
+        part = slice(start, start + shape[1] * shape[2])
+        start = part.stop
+        ground = np.einsum("hbw,nw->nhb", seen_by, grounds)
+        found[bands] = {
+            "inputs": rows.astype(np.float32),
+            "ground": ground.astype(np.float32),
+            "terms": terms[:, part].reshape(*shape[:2], 18).astype(np.float32),
+            "seen": seen[:, part].reshape(shape).astype(np.float32),
+        }
+    return found
+
+
+def _simulate_on(
+    workers: int, rows: np.ndarray, channels: np.ndarray, grounds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what ``simulate`` returns, from several processes."""
+    parts = np.array_split(np.arange(len(rows)), workers * 8)
+    with ProcessPoolExecutor(workers) as pool:
+        made = list(
+            pool.map(
+                simulate,
+                [rows[part] for part in parts],
+                [channels] * len(parts),
+                [grounds[part] for part in parts],
+            )
+        )
+    return (
+        np.concatenate([terms for terms, _ in made]),
+        np.concatenate([seen for _, seen in made]),
+    )
 
 
 if __name__ == "__main__":

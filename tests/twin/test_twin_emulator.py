@@ -29,9 +29,13 @@ def draw(count, seed=3):
     return (low + u * (high - low)).astype(np.float32)
 
 
-def test_the_card_keeps_the_limits_asked_for():
+def read_card():
     path = WEIGHTS["shared"].with_suffix(".card.json")
-    card = json.loads(path.read_text("utf-8"))
+    return json.loads(path.read_text("utf-8"))
+
+
+def test_the_card_keeps_the_limits_asked_for():
+    card = read_card()
     known: dict[str, set[str]] = {}
     for bands, heads in HEADS.items():
         for head in heads:
@@ -44,6 +48,71 @@ def test_the_card_keeps_the_limits_asked_for():
     assert card["held_out"] >= 5_000
     assert card["prosail_largest_departure"]["4sail_rsot"] < 1e-3
     assert sum(weights.stat().st_size for weights in WEIGHTS.values()) < 300_000
+
+
+PUBLISHED_NM = {
+    "sentinel-2a": {
+        "coastal": 442.7, "blue": 492.4, "green": 559.8, "red": 664.6,
+        "rededge1": 704.1, "rededge2": 740.5, "rededge3": 782.8, "nir": 832.8,
+        "nir08": 864.7, "nir09": 945.1, "swir16": 1613.7, "swir22": 2202.4,
+    },
+    "sentinel-2b": {
+        "coastal": 442.2, "blue": 492.1, "green": 559.0, "red": 664.9,
+        "rededge1": 703.8, "rededge2": 739.1, "rededge3": 779.7, "nir": 832.9,
+        "nir08": 864.0, "nir09": 943.2, "swir16": 1610.4, "swir22": 2185.7,
+    },
+    "sentinel-2c": {
+        "coastal": 444.2, "blue": 489.0, "green": 560.6, "red": 666.5,
+        "rededge1": 707.1, "rededge2": 741.1, "rededge3": 784.7, "nir": 834.6,
+        "nir08": 865.6, "nir09": 947.2, "swir16": 1612.0, "swir22": 2191.3,
+    },
+    "landsat-8": {
+        "blue": 482.0, "green": 561.4, "red": 654.6, "nir08": 864.7,
+        "swir16": 1608.9, "swir22": 2200.7,
+    },
+    "landsat-9": {
+        "blue": 482.0, "green": 561.0, "red": 654.0, "nir08": 865.0,
+        "swir16": 1608.0, "swir22": 2200.0,
+    },
+}  # fmt: skip
+"""Central wavelengths [nm]. Sentinel-2: ESA, SentiWiki, S2 Mission, spectral bands.
+Landsat 8: Barsi et al. (2014), Remote Sensing 6:10232 (between half maxima). Landsat 9:
+whole nanometres, from NASA's sheets as RTTOV's README of OLI-2 names them (NWP SAF)."""
+
+
+def test_responses_lie_at_the_published_wavelengths():
+    # A Landsat file's name is rounded, and Landsat 8's centre is between half maxima.
+    card = read_card()
+    found = card["responses_nm"]
+    assert set(found) == set(PUBLISHED_NM) == set(HEADS["shared"])
+    for head, wanted in PUBLISHED_NM.items():
+        allowed = 0.06 if head.startswith("sentinel") else 1.2
+        centres = {name: centre for name, (centre, _) in found[head].items()}
+        assert centres == pytest.approx(wanted, abs=allowed), head
+        for name, (_, width) in found[head].items():
+            assert 13.0 < width < 195.0, name
+
+
+def test_instruments_differ_where_their_responses_do():
+    # Green leaves: the red edge rises by some 0.01 a nanometre at 705 nm, and 2C's band
+    # lies 3.2 nm above 2B's; on the plateau the same instruments agree.
+    row = (3.0, 57.0, 40.0, 0.008, 0.012, 0.0, 30.0, 2.0, 60.0)
+    inputs = np.array([row], dtype=np.float32)
+    ground = np.full((1, 6), 0.2, dtype=np.float32)
+
+    def seen(platform, bands):
+        emulator = load_emulator(platform, bands)
+        values = canopy_reflectance(inputs, ground, emulator)[0].tolist()
+        return dict(zip(BAND_NAMES[bands], values, strict=True))
+
+    b, c = seen("sentinel-2b", "msi"), seen("sentinel-2c", "msi")
+    assert 0.01 < c["rededge1"] - b["rededge1"] < 0.05
+    assert c["nir"] == pytest.approx(b["nir"], abs=0.003)
+    eight, nine = seen("landsat-8", "shared"), seen("landsat-9", "shared")
+    assert eight != nine
+    assert nine == pytest.approx(eight, abs=0.003)
+    # Landsat's red lies 10 nm below Sentinel-2's, further from chlorophyll's maximum.
+    assert nine["red"] > seen("sentinel-2c", "shared")["red"]
 
 
 @pytest.mark.parametrize("bands", list(WEIGHTS))

@@ -57,7 +57,7 @@ def quiet(spec, **changes):
     return instrument._replace(**changes)
 
 
-def shoot(spec, land, *where, light=None, instrument=None, **rates):
+def shoot(spec, land, *where, light=None, instrument=None, platform=PLATFORM, **rates):
     """Expose with the shipped spectra; the classification errs only as asked."""
     never = {
         name: noise_level(0.0)
@@ -74,7 +74,7 @@ def shoot(spec, land, *where, light=None, instrument=None, **rates):
         land,
         *where,
         light or clear_sky(),
-        spec.optics(PLATFORM),
+        spec.optics(platform),
         instrument or quiet(spec),
         spec.sensor.confusion()._replace(**never),
     )
@@ -262,7 +262,8 @@ def test_reflectance_lies_where_field_transects_lie(twin_spec, ground, shared_di
     table = json.loads((source / "training_data.json").read_text("utf-8"))
     land, *rest = ground
     instrument = twin_spec.sensor.instrument()
-    seen = shoot(twin_spec, land, *rest, instrument=instrument)
+    # The transects' reflectance is Landsat's.
+    seen = shoot(twin_spec, land, *rest, instrument=instrument, platform="landsat-8")
     found = reflectance(twin_spec, seen)
     for row, band in zip((1, 2, 3, 4, 5), ("b2", "b3", "b4", "b5", "b7"), strict=True):
         field = np.array([v for v in table[band].values() if v is not None], float)

@@ -32,8 +32,6 @@ from qhsink.twin.world import Landscape
 
 BRIGHTNESS_SPAN = 0.4
 """The soil's brightness falls by this from dry to wettest: see ``soil_brightness``."""
-DEAD_WATER = 0.4
-"""Share of a green leaf's effect that a dead one has (unverified)."""
 _HALF53 = np.float64(2.0**-53)
 _S11 = np.uint64(11)
 
@@ -108,7 +106,7 @@ def scatter(
         gamma0 of VV and VH, linear.
     """
     state, ground = canopy_on(land, day, snow_line=snow_line), ground_on(land, day)
-    leaves = state.lai * (1.0 - (1.0 - DEAD_WATER) * state.senescent)
+    leaves = state.lai * (1.0 - (1.0 - rules.dead_water) * state.senescent)
     ground_rows = np.stack(
         [
             leaves,

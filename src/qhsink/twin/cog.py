@@ -36,9 +36,14 @@ def write_cog(
     transform: Affine,
     crs: str,
     nodata: float,
+    scale: float | None = None,
+    unit: str | None = None,
     **options: Any,
 ) -> None:
-    """Write one band (y, x) as a cloud-optimised GeoTIFF."""
+    """Write one band (y, x) as a cloud-optimised GeoTIFF.
+
+    ``scale`` and ``unit``, where given, say what a number of the file is worth.
+    """
     # One GDAL environment per thread: rasterio's is thread-local.
     with (
         rasterio.Env(GDAL_CACHEMAX=64),
@@ -55,6 +60,10 @@ def write_cog(
             nodata=nodata,
         ) as file,
     ):
+        if scale is not None:
+            file.scales = (scale,)
+        if unit is not None:
+            file.units = (unit,)
         file.write(values, 1)
 
 

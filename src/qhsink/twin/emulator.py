@@ -24,7 +24,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from qhsink.domain.errors import BadInput
-from qhsink.twin.spectra import HEADS, STAND_IN, BandSet
+from qhsink.twin.spectra import HEADS, BandSet
 
 WEIGHTS: Mapping[BandSet, Path] = {
     "shared": Path(__file__).with_name("emulator.npz"),
@@ -88,16 +88,14 @@ def load_emulator(platform: str, bands: BandSet = "shared") -> Emulator:
     BadInput
         The platform has no spectral response here.
     """
-    name = STAND_IN.get(platform, platform)
     heads = HEADS[bands]
-    if name not in heads:
-        stand_ins = (key for key, value in STAND_IN.items() if value in heads)
+    if platform not in heads:
         raise BadInput(
             f"platform {platform!r}",
-            expected=", ".join((*heads, *stand_ins)),
+            expected=", ".join(heads),
             remedy="Name one of these in config/twin.toml.",
         )
-    head = heads.index(name)
+    head = heads.index(platform)
     with np.load(WEIGHTS[bands]) as stored:
         network = Network(
             shift=stored["shift"],

@@ -110,6 +110,8 @@ class RadarSection(Section):
     """Soil moisture where the world's soil is brightest [m3 m-3]."""
     moisture_wet: Share
     """... and where it reflects 0.6 of that."""
+    dead_water: Share
+    """Share of a green leaf's effect that a dead one has."""
     weather_sd: Annotated[float, Field(ge=0)]
     """Standard deviation of moisture between places on a date [m3 m-3]."""
     weather_m: Annotated[float, Field(gt=0)]

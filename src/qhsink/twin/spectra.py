@@ -28,14 +28,16 @@ BAND_NAMES: Mapping[BandSet, tuple[str, ...]] = {
 """Bands of each set, by Earth Search's names."""
 
 HEADS: Mapping[BandSet, tuple[str, ...]] = {
-    "shared": ("sentinel-2a", "sentinel-2b", "landsat-8"),
-    "msi": ("sentinel-2a", "sentinel-2b"),
+    "shared": (
+        "sentinel-2a",
+        "sentinel-2b",
+        "sentinel-2c",
+        "landsat-8",
+        "landsat-9",
+    ),
+    "msi": ("sentinel-2a", "sentinel-2b", "sentinel-2c"),
 }
 """Instruments whose spectral responses the emulator of a set knows."""
-
-STAND_IN = {"sentinel-2c": "sentinel-2b", "landsat-9": "landsat-8"}
-"""Instruments taken as another one; OLI-2 is a near copy of OLI. Their own response
-functions were not at hand."""
 
 CENTRES_UM: Mapping[BandSet, tuple[float, ...]] = {
     "shared": (0.490, 0.560, 0.665, 0.865, 1.610, 2.190),

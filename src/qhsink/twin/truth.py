@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 import geopandas as gpd
 import numpy as np
 import pyogrio
-import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
 from qhsink.twin.classes import CODES, ECOSYSTEMS, GRASSLAND, SNOW, WATER
-from qhsink.twin.cog import COG_OPTIONS
+from qhsink.twin.cog import write_cog
 from qhsink.twin.ground import ground_on
 from qhsink.twin.orders import Terrain
 from qhsink.twin.world import World
@@ -117,7 +116,15 @@ def write_truth(
     for name, (layer, values) in numbers.items():
         raster = np.full(inside.shape, layer.nodata, dtype=layer.dtype)
         raster[inside] = values
-        _write(place / f"{name}.tif", raster, layer, transform, crs)
+        write_cog(
+            place / f"{name}.tif",
+            raster,
+            transform=transform,
+            crs=crs,
+            nodata=layer.nodata,
+            scale=layer.scale,
+            unit=layer.unit,
+        )
     return _means(numbers, pixel_size)
 
 
@@ -184,29 +191,6 @@ def _numbers(values: NDArray[Any], layer: Layer) -> NDArray[Any]:
     steps = np.rint(values / layer.scale)
     numbers: NDArray[Any] = np.clip(steps, 0, layer.top - 1).astype(layer.dtype)
     return numbers
-
-
-def _write(
-    path: Path, raster: NDArray[Any], layer: Layer, transform: Affine, crs: str
-) -> None:
-    with (
-        rasterio.Env(GDAL_CACHEMAX=64),  # one per thread: rasterio's is thread-local
-        rasterio.open(
-            path,
-            "w",
-            **COG_OPTIONS,
-            height=raster.shape[0],
-            width=raster.shape[1],
-            count=1,
-            dtype=raster.dtype,
-            crs=crs,
-            transform=transform,
-            nodata=layer.nodata,
-        ) as file,
-    ):
-        file.scales = (layer.scale,)
-        file.units = (layer.unit,)
-        file.write(raster, 1)
 
 
 def write_events(
