@@ -36,8 +36,9 @@ from qhsink.estimation.ledger import mean_and_model_se, sum_region
 from qhsink.registry import read_table
 from qhsink.sources.reading import read_window
 from qhsink.steps.batch import compute_tiles
-from qhsink.steps.plan import TileJob, make_plan, tile_jobs
+from qhsink.steps.plan import make_plan
 from qhsink.steps.request import RunRequest, set_up
+from qhsink.steps.tile_jobs import TileJob, tile_jobs
 from qhsink.steps.tiles import read_ledger
 from qhsink.store import Store
 

@@ -11,14 +11,10 @@ from qhsink.config import load_settings
 from qhsink.domain.errors import SourceError
 from qhsink.steps.compositing import composite_key
 from qhsink.steps.monitor import run_monitor
-from qhsink.steps.plan import (
-    make_plan,
-    plan_token,
-    read_plan,
-    tile_jobs,
-    write_plan,
-)
+from qhsink.steps.plan import make_plan
+from qhsink.steps.plan_file import plan_token, read_plan, write_plan
 from qhsink.steps.request import RunRequest, set_up
+from qhsink.steps.tile_jobs import tile_jobs
 from qhsink.store import Store
 
 pytestmark = pytest.mark.xdist_group("runs")

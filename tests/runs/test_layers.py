@@ -23,9 +23,11 @@ from qhsink.mapping.layers import GROUPS, LAYERS, NODATA, layers_of
 from qhsink.registry import list_models, load_model, save_model
 from qhsink.steps.dry_run import foresee
 from qhsink.steps.monitor import run_monitor
-from qhsink.steps.plan import make_plan, plan_token, read_plan, tile_jobs, write_plan
+from qhsink.steps.plan import make_plan
+from qhsink.steps.plan_file import plan_token, read_plan, write_plan
 from qhsink.steps.plot_features import extract_features
 from qhsink.steps.request import RunRequest, find_source, set_up
+from qhsink.steps.tile_jobs import tile_jobs
 from qhsink.steps.twin_plots import Campaign, twin_plots
 from qhsink.steps.window_reading import Pinned, WindowReading
 from qhsink.store import Store

@@ -24,7 +24,7 @@ from qhsink.sources import pages
 from qhsink.sources.remote import open_archive
 from qhsink.sources.stac import pin_scenes
 from qhsink.steps.batch import compute_tiles
-from qhsink.steps.plan import TileJob
+from qhsink.steps.tile_jobs import TileJob
 from tests.sources.conftest import write_tiff
 from tests.standins.stac_api import StacStandIn, serving
 

@@ -15,7 +15,7 @@ from dask.base import compute
 from dask.delayed import delayed
 
 from qhsink.config import RunConfig, Settings
-from qhsink.steps.plan import TileJob
+from qhsink.steps.tile_jobs import TileJob
 from qhsink.steps.tiles import TileOutcome, compute_tile
 
 progress = logging.getLogger("qhsink.progress")

@@ -11,10 +11,11 @@ from typing import Any, Literal
 from qhsink.config import Settings
 from qhsink.registry import load_model
 from qhsink.steps.guard import exclude_shifted
-from qhsink.steps.plan import make_plan, tile_jobs
+from qhsink.steps.plan import make_plan
 from qhsink.steps.request import RunRequest, set_up
 from qhsink.steps.target_maps import target_keys
 from qhsink.steps.target_models import load_target_models
+from qhsink.steps.tile_jobs import tile_jobs
 from qhsink.steps.tiles import tile_keys
 from qhsink.store import Key, Store
 

@@ -32,8 +32,9 @@ from qhsink.steps.monitor import (
     run_batch,
     tiles_by_region,
 )
-from qhsink.steps.plan import MAP_INDICATORS, Kind, RunPlan, tile_jobs
+from qhsink.steps.plan import MAP_INDICATORS, Kind, RunPlan
 from qhsink.steps.request import RunRequest
+from qhsink.steps.tile_jobs import tile_jobs
 from qhsink.twin import lies
 from qhsink.twin.archive import build_archive
 from qhsink.twin.campaign import Floats, Truth

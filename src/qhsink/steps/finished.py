@@ -30,7 +30,8 @@ from qhsink.estimation.ledger import RegionSums, sum_region
 from qhsink.grid import Grid, coverage
 from qhsink.imagery.composite import Flag
 from qhsink.regions.overlay import Leaves
-from qhsink.steps.plan import Kind, resolve_regions
+from qhsink.steps.plan import Kind
+from qhsink.steps.plan_regions import resolve_regions
 from qhsink.store import file_digest
 
 Floats = NDArray[np.float64]

@@ -13,18 +13,12 @@ from qhsink.registry import load_model
 from qhsink.steps.batch import compute_tiles
 from qhsink.steps.estimates import gather_ledger, report_rows
 from qhsink.steps.guard import exclude_shifted
-from qhsink.steps.plan import (
-    RunPlan,
-    TileJob,
-    make_plan,
-    plan_token,
-    read_plan,
-    tile_jobs,
-    write_plan,
-)
+from qhsink.steps.plan import RunPlan, make_plan
+from qhsink.steps.plan_file import plan_token, read_plan, write_plan
 from qhsink.steps.publish import Published, publish
 from qhsink.steps.request import RunRequest, set_up
 from qhsink.steps.target_models import load_target_models
+from qhsink.steps.tile_jobs import TileJob, tile_jobs
 from qhsink.steps.tiles import TileOutcome
 from qhsink.store import Key, Store, code_version, make_key
 
@@ -44,7 +38,14 @@ def prepare(request: RunRequest, settings: Settings) -> str:
 
 
 def _plan_key(plan: RunPlan) -> Key:
-    code = code_version("qhsink.steps.plan", "qhsink.regions", "qhsink.sources")
+    code = code_version(
+        "qhsink.steps.plan",
+        "qhsink.steps.plan_file",
+        "qhsink.steps.plan_regions",
+        "qhsink.steps.plan_sources",
+        "qhsink.regions",
+        "qhsink.sources",
+    )
     return make_key("plan", code=code, params={"plan": plan_token(plan)})
 
 

@@ -31,7 +31,8 @@ from qhsink.reporting.tables import estimates_table, write_estimates
 from qhsink.sources.layer_items import layer_item_to_json
 from qhsink.steps.estimates import Ledger, refused_regions
 from qhsink.steps.pictures import region_picture
-from qhsink.steps.plan import RunPlan, plan_token
+from qhsink.steps.plan import RunPlan
+from qhsink.steps.plan_file import plan_token
 from qhsink.steps.published_files import published_files
 from qhsink.steps.target_cells import CELLS_FILE
 from qhsink.steps.target_models import load_target_models

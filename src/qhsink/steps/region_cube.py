@@ -22,7 +22,7 @@ from qhsink.grid import coverage
 from qhsink.imagery.masking import MaskRules
 from qhsink.sources.cube import open_cube
 from qhsink.steps.compositing import load_named_opinion
-from qhsink.steps.plan import resolve_regions
+from qhsink.steps.plan_regions import resolve_regions
 from qhsink.steps.plan_sources import pin_over
 from qhsink.steps.request import RunRequest, set_up
 

@@ -29,7 +29,6 @@ from qhsink.mapping.ecosystem import choose_class, class_probabilities
 from qhsink.mapping.ensemble import Prediction, predict_composite
 from qhsink.registry import Model
 from qhsink.steps.map_indicators import ECOSYSTEM
-from qhsink.steps.plan import TileJob
 from qhsink.steps.rasters import Resemblance
 from qhsink.steps.target_cells import CELLS_FILE, tile_cells
 from qhsink.steps.target_models import TargetModels
@@ -38,6 +37,7 @@ from qhsink.steps.target_rasters import (
     write_ecosystem,
     write_target_map,
 )
+from qhsink.steps.tile_jobs import TileJob
 from qhsink.steps.tile_layers import Cube, SeenKeys, inputs_of
 from qhsink.store import Key, Store, code_version, make_key
 

@@ -25,8 +25,8 @@ from qhsink.imagery.composite import Composite
 from qhsink.mapping.features import required_bands
 from qhsink.mapping.layers import Group, groups_of, layers_of
 from qhsink.steps.compositing import corrections_token, items_token, scene_token
-from qhsink.steps.plan import TileJob
 from qhsink.steps.rasters import write_planes
+from qhsink.steps.tile_jobs import TileJob
 from qhsink.steps.window_reading import WindowReading
 from qhsink.store import Artifact, Key, Store, code_version, make_key
 

@@ -29,7 +29,6 @@ from qhsink.mapping.layers import Group
 from qhsink.registry import Model, load_model
 from qhsink.sources.remote import open_archive
 from qhsink.steps.compositing import composite_key
-from qhsink.steps.plan import TileJob
 from qhsink.steps.rasters import (
     Resemblance,
     read_composite,
@@ -39,6 +38,7 @@ from qhsink.steps.rasters import (
 from qhsink.steps.target_cells import CELL_COLUMNS, CELLS_FILE
 from qhsink.steps.target_maps import TargetWork, TileSeen, clear_land, target_keys
 from qhsink.steps.target_models import load_target_models
+from qhsink.steps.tile_jobs import TileJob
 from qhsink.steps.tile_layers import (
     STEP,
     Cube,
