@@ -132,6 +132,23 @@ def test_pictures_are_drawn_of_what_is_known_and_always_alike():
     assert draw_evidence(little) == drawn
 
 
+@pytest.mark.parametrize("name", ["curve", "variogram"])
+def test_the_highest_point_is_drawn_whole(name):
+    # Nearly level points: cut at the top, a marker would touch the axes' first row.
+    level = evidence(
+        curve=((300, 15.2), (2_400, 15.0)),
+        variogram=(np.array([1e3, 2e3]), np.array([399.0, 400.0])),
+    )
+    with Image.open(io.BytesIO(draw_evidence(level)[name])) as picture:
+        red, green, blue = np.moveaxis(np.asarray(picture.convert("RGB"), int), -1, 0)
+    painted = (green - red > 40) & (green - blue > 20)
+    axis = (red < 60) & (green < 60) & (blue < 60)
+    column = int(axis.sum(axis=0).argmax())
+    top = int(np.flatnonzero(axis[:, column]).min())
+    assert painted.any()
+    assert np.flatnonzero(painted.any(axis=1)).min() > top + 3
+
+
 def test_many_samples_are_gathered():
     many = draw_evidence(evidence(3000, points=None, variogram=None, curve=()))
     assert len(many["observed"]) < 150_000

@@ -136,9 +136,18 @@ def _draw_curve(axes: Axes, evidence: ModelEvidence) -> None:
     axes.set_xscale("log")
     axes.set_xticks(counts, [f"{count:,}" for count in counts])
     axes.minorticks_off()
-    axes.set_ylim(bottom=0)
+    _rise_from_zero(axes)
     axes.set_xlabel("samples learnt from", size=10)
     axes.set_ylabel(f"RMSE, out of fold{evidence.axis_unit}", size=10)
+
+
+def _rise_from_zero(axes: Axes) -> None:
+    """Let heights begin at nought, with room for a whole marker above the highest.
+
+    The room that matplotlib leaves is a share of what the points span, which is next to
+    nothing where they are nearly level.
+    """
+    axes.set_ylim(0.0, axes.dataLim.y1 * 1.08)
 
 
 def _draw_residual_map(axes: Axes, evidence: ModelEvidence) -> None:
@@ -169,6 +178,6 @@ def _draw_variogram(axes: Axes, evidence: ModelEvidence) -> None:
     spread = float((evidence.observed - evidence.predicted).var())
     axes.axhline(spread, color=_GREY, linewidth=1.0, linestyle="--")
     axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
+    _rise_from_zero(axes)
     axes.set_xlabel("distance [km]", size=10)
     axes.set_ylabel("semivariance of residuals", size=10)
