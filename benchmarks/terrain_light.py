@@ -22,7 +22,7 @@ from benchmarks.pages import replace_part
 from qhsink.config import load_run_config, project_dir
 from qhsink.config.corrections import CorrectionConfig
 from qhsink.domain.scene import BANDS
-from qhsink.imagery.masking import NODATA, SCALE
+from qhsink.imagery.encoding import NODATA, SCALE
 from qhsink.imagery.relief import Sun, cos_incidence, relief_of
 from qhsink.imagery.terrain import BandFit, TerrainRules, correct_terrain
 from qhsink.sources.elevation import read_elevation

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from qhsink.imagery.composite import Flag, median_composite, peak_composite
+from qhsink.imagery.encoding import NODATA
 from qhsink.imagery.kernels import LANES, sorting_network
-from qhsink.imagery.masking import NODATA
 
 
 @st.composite

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from qhsink.imagery.encoding import NODATA
 from qhsink.imagery.kernels import EMPTY, gather, rescale_into
-from qhsink.imagery.masking import NODATA
 
 
 @settings(deadline=None)  # the first call compiles

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
+from qhsink.imagery.encoding import NODATA
 from qhsink.imagery.masking import (
     NEVER,
-    NODATA,
     MaskRules,
     classify_observations,
     grow,

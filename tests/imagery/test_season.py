@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qhsink.imagery.masking import NODATA
+from qhsink.imagery.encoding import NODATA
 from qhsink.imagery.season import clear_ndvi, season_statistics
 
 

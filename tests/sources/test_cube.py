@@ -16,7 +16,8 @@ from qhsink.domain.errors import SourceError
 from qhsink.domain.period import parse_month
 from qhsink.domain.scene import BANDS
 from qhsink.imagery.composite import median_composite
-from qhsink.imagery.masking import NODATA, MaskRules, classify_observations
+from qhsink.imagery.encoding import NODATA
+from qhsink.imagery.masking import MaskRules, classify_observations
 from qhsink.sources.cube import open_cube
 from qhsink.sources.earthengine_connection import close_session
 from qhsink.sources.reading import read_window

@@ -16,7 +16,8 @@ from qhsink.domain.errors import SourceError
 from qhsink.domain.period import parse_month
 from qhsink.domain.scene import BANDS, BandFile
 from qhsink.grid import Grid, qinghai_albers
-from qhsink.imagery.masking import NODATA, MaskRules, classify_observations
+from qhsink.imagery.encoding import NODATA
+from qhsink.imagery.masking import MaskRules, classify_observations
 from qhsink.sources import odc_driver
 from qhsink.sources.cube import open_cube
 from qhsink.sources.reading import read_window

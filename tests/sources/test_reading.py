@@ -21,7 +21,8 @@ from qhsink.domain.period import Period, parse_month
 from qhsink.domain.scene import BANDS, BandFile, Scene
 from qhsink.grid import qinghai_albers
 from qhsink.imagery.composite import Flag, median_composite
-from qhsink.imagery.masking import NODATA, MaskRules, classify_observations
+from qhsink.imagery.encoding import NODATA
+from qhsink.imagery.masking import MaskRules, classify_observations
 from qhsink.sources.rasters import bounded_gdal, read_numbers
 from qhsink.sources.reading import read_window, scene_levels
 from qhsink.sources.stac import pin_scenes

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from qhsink.domain.scene import BANDS
 from qhsink.imagery.corrections import Correction
+from qhsink.imagery.encoding import NODATA
 from qhsink.imagery.kernels import (
     median_lanes,
     peak_dates,
     pick_dates,
     sorting_network,
 )
-from qhsink.imagery.masking import NODATA
 
 
 class Flag(IntFlag):

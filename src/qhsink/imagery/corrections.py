@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from qhsink.domain.errors import BadInput
 from qhsink.domain.scene import BANDS
-from qhsink.imagery.masking import NODATA, SCALE
+from qhsink.imagery.encoding import NODATA, SCALE
 
 Kind = Literal["terrain", "view", "bands"]
 

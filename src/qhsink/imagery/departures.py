@@ -9,13 +9,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from qhsink.imagery.encoding import NODATA
 from qhsink.imagery.kernels import median_lanes, sorting_network
 
 LEAST_DATES = 3
 """Clear dates of a pixel that make a comparison."""
-
-MISSING = -32768
-"""No observation, and no median."""
 
 RADIUS = 2
 """Departures are means over squares of 2 ``RADIUS`` + 1 pixels: haze is smooth, what
@@ -34,7 +32,7 @@ def reference(
     """Return each band's median over a pixel's clear dates, shape (6, y, x).
 
     ``reflectance`` of shape (time, 6, y, x), C-ordered, ``clear`` (time, y, x);
-    ``MISSING`` where there are fewer than ``LEAST_DATES``. An observation called clear
+    ``NODATA`` where there are fewer than ``LEAST_DATES``. An observation called clear
     is among its own references: of three dates one may be veiled, and the median still
     is one of clear ground.
     """
@@ -44,7 +42,7 @@ def reference(
     median_lanes(
         reflectance.reshape(dates, bands, -1),
         clear.reshape(dates, -1),
-        MISSING,
+        NODATA,
         LEAST_DATES,
         sorting_network(max(dates, 1)),
         out,
@@ -70,10 +68,10 @@ def departures(
         Pixels that enter the means. A pixel without one in its square, or without a
         median, has no departure.
     """
-    known = counted & (medians[0] != MISSING)
+    known = counted & (medians[0] != NODATA)
     out = np.empty(reflectance.shape, np.float32)
     _departures(reflectance, medians, known, out)
-    out[:, medians[0] == MISSING] = np.nan
+    out[:, medians[0] == NODATA] = np.nan
     return out
 
 

@@ -14,14 +14,9 @@ from numpy.typing import NDArray
 
 from qhsink.domain.errors import ModelError
 from qhsink.domain.scene import BANDS, MaskKind
+from qhsink.imagery.encoding import NODATA, SCALE
 from qhsink.imagery.kernels import GROW, SNOW, USABLE, WATER, classify
 from qhsink.imagery.second_opinion import SecondOpinion, review
-
-SCALE = 10_000
-"""Composites hold reflectance times this, as int16."""
-
-NODATA = -32768
-"""No observation, in reflectance times ``SCALE``."""
 
 SCL_GROWN = (3, 8, 9, 10, 11)
 """Sentinel-2 classes whose edges are grown: shadow, cloud, cirrus, snow."""

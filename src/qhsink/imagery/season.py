@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhsink.domain.scene import BANDS
+from qhsink.imagery.encoding import NODATA, SCALE
 from qhsink.imagery.kernels import median_lanes, sorting_network
-from qhsink.imagery.masking import NODATA, SCALE
 
 Numbers = NDArray[np.int16]
 

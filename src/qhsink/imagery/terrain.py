@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhsink.domain.scene import BANDS
-from qhsink.imagery.masking import NODATA, SCALE
+from qhsink.imagery.encoding import NODATA, SCALE
 from qhsink.imagery.relief import Relief, Sun, cos_incidence
 
 Floats = NDArray[np.float32]

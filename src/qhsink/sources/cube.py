@@ -17,7 +17,8 @@ from odc.geo.xr import xr_coords
 from qhsink.config import Settings, SourceConfig
 from qhsink.domain.errors import SourceError
 from qhsink.domain.scene import BANDS, Scene
-from qhsink.imagery.masking import NODATA, SCALE, MaskRules
+from qhsink.imagery.encoding import NODATA, SCALE
+from qhsink.imagery.masking import MaskRules
 from qhsink.imagery.second_opinion import SecondOpinion
 from qhsink.sources.earthengine_products import is_on_earthengine
 from qhsink.sources.reading import days_over, one_kind

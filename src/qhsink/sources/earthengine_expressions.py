@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import ee
 
 from qhsink.domain.scene import BANDS
+from qhsink.imagery.encoding import NODATA
 from qhsink.sources.earthengine_products import (
     CLOUD_SCORE,
     RADSAT_FLAWS,
@@ -22,9 +23,6 @@ from qhsink.sources.earthengine_products import (
 )
 
 BBox = tuple[float, float, float, float]
-
-NOTHING = -32768
-"""No observation, in reflectance times 10 000."""
 
 BRIGHTEST = 32767
 """Largest reflectance times 10 000 that int16 holds."""
@@ -49,7 +47,7 @@ def pinned_window(ref: ImageRef, further: Sequence[str] = ()) -> ee.Image:
     Returns
     -------
     ee.Image
-        Bands ``BANDS`` and ``further`` as int16 reflectance times 10 000, ``NOTHING``
+        Bands ``BANDS`` and ``further`` as int16 reflectance times 10 000, ``NODATA``
         where there is none, and ``mask`` as uint16.
 
     Notes
@@ -65,7 +63,7 @@ def pinned_window(ref: ImageRef, further: Sequence[str] = ()) -> ee.Image:
         mask = with_cloud_score(mask, score, ref.score)
     return (
         unsaturated(scaled_reflectance(image, product, further), image, product)
-        .unmask(NOTHING, False)
+        .unmask(NODATA, False)
         .toInt16()
         .addBands(mask.unmask(product.mask_fill, False).toUint16())
         .rename([*BANDS, *further, "mask"])
@@ -95,7 +93,7 @@ def scaled_reflectance(
     if (product.scale, product.offset) != (1e-4, 0.0):
         gain, bias = round(product.scale * 1e4, 9), round(product.offset * 1e4, 9)
         numbers = numbers.multiply(gain).add(bias).round()
-    bounded: ee.Image = numbers.clamp(NOTHING + 1, BRIGHTEST)
+    bounded: ee.Image = numbers.clamp(NODATA + 1, BRIGHTEST)
     return bounded
 
 
@@ -163,7 +161,7 @@ def median_sentinel2(bbox: BBox, start: str, end: str, *, threshold: float) -> e
     return (
         seen.median()
         .round()
-        .unmask(NOTHING, False)
+        .unmask(NODATA, False)
         .toInt16()
         .addBands(count.toInt16().rename("n_clear"))
     )

@@ -20,15 +20,9 @@ from odc.geo.geobox import GeoBox
 from qhsink.domain.errors import SourceError
 from qhsink.domain.scene import BANDS, BandFile, MaskKind, Scene
 from qhsink.grid import crs_wkt
+from qhsink.imagery.encoding import NODATA, SCALE
 from qhsink.imagery.kernels import rescale_into
-from qhsink.imagery.masking import (
-    NEVER,
-    NODATA,
-    SCALE,
-    MaskRules,
-    classify_observations,
-    quality_rank,
-)
+from qhsink.imagery.masking import NEVER, MaskRules, classify_observations, quality_rank
 from qhsink.imagery.offset_guard import SceneLevel
 from qhsink.sources.earthengine_products import RADSAT_FLAWS, is_on_earthengine
 from qhsink.sources.items import BBox, middle, solar_day, touches

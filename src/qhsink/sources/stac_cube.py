@@ -19,15 +19,9 @@ from odc.geo.geobox import GeoBox
 
 from qhsink.config import Settings
 from qhsink.domain.scene import BANDS, MaskKind, Scene
+from qhsink.imagery.encoding import NODATA, SCALE
 from qhsink.imagery.kernels import rescale_into
-from qhsink.imagery.masking import (
-    NEVER,
-    NODATA,
-    SCALE,
-    MaskRules,
-    classify_observations,
-    quality_rank,
-)
+from qhsink.imagery.masking import NEVER, MaskRules, classify_observations, quality_rank
 from qhsink.imagery.second_opinion import SecondOpinion
 from qhsink.sources.earthengine_products import RADSAT_FLAWS
 from qhsink.sources.odc_driver import load_numbers

@@ -25,7 +25,7 @@ from qhsink.domain.scene import BANDS, Scene
 from qhsink.estimation.training_plots import TrainingPlots
 from qhsink.grid import Grid, coverage
 from qhsink.imagery.composite import Composite, Flag
-from qhsink.imagery.masking import NODATA, SCALE
+from qhsink.imagery.encoding import NODATA, SCALE
 from qhsink.mapping.layers import layer_step
 from qhsink.sources.layer_items import LayerItem
 from qhsink.steps.finished import LEAST_COVERED
