@@ -226,9 +226,12 @@ def test_bad_tables_are_refused_by_name(ask, sample, strata, message):
     assert "\n" not in str(caught.value)
 
 
-def test_more_sample_units_than_units_are_refused_under_fpc(ask):
-    with pytest.raises(TableError, match="not in hectares"):
-        ask(GOOD, "stratum,units\na,1\nb,9\n", "--fpc")
+@pytest.mark.parametrize("options", [(), ("--fpc",)], ids=["plain", "fpc"])
+def test_more_sample_units_than_units_are_refused(ask, options):
+    with pytest.raises(
+        TableError, match=r"'a': 2 sample units of 1; .*not in hectares"
+    ):
+        ask(GOOD, "stratum,units\na,1\nb,9\n", *options)
 
 
 def test_a_half_count_is_refused(ask):

@@ -176,7 +176,7 @@ def estimate_area(
     ------
     TableError
         When a stratum is unknown or has fewer than 2 units, when some strata have a
-        unit area and others not, or when ``fpc`` meets more units than exist.
+        unit area and others not, or when more units are sampled than exist.
 
     Notes
     -----
@@ -228,12 +228,12 @@ def _lay_out(
     )
     size = np.bincount(code, weights=labels.count, minlength=len(names))
     refuse_thin_strata(size.astype(np.intp), names)
-    if fpc and np.any(size > units):
+    if np.any(size > units):
         worst = int(np.argmax(size - units))
         raise TableError(
             f"stratum {names[worst]!r}: {size[worst]:g} sample units of "
             f"{units[worst]:g}",
-            expected="no more sample units than units under --fpc",
+            expected="no more sample units than units",
             remedy="Give the stratum's size in sampling units, not in hectares.",
         )
     open_share = 1.0 - size / units if fpc else np.ones(len(names))
