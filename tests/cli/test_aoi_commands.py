@@ -19,8 +19,7 @@ from qhsink.domain.errors import RegionError
 @pytest.fixture
 def home(project_folder, tmp_path, monkeypatch):
     """A project folder of one's own, so that `add` writes nowhere else."""
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "monitor.toml").write_text("")
+    shutil.copytree(project_folder / "config", tmp_path / "config")
     (tmp_path / "aoi").mkdir()
     shutil.copy(project_folder / "aoi" / "qinghai.gpkg", tmp_path / "aoi")
     monkeypatch.setenv("QHSINK_HOME", str(tmp_path))
@@ -89,6 +88,25 @@ def test_check_reports_for_machines(home, tmp_path):
     report = json.loads(result.output)
     assert report["passes"] is False
     assert "outside" in [finding["code"] for finding in report["findings"]]
+
+
+def test_a_polygon_smaller_than_a_pixel_is_refused_with_its_area(home, tmp_path):
+    # A metre by a metre at 34.5 N, where a degree is 91.8 by 110.9 km.
+    path = tmp_path / "dot.geojson"
+    path.write_text(json.dumps(mapping(box(101.4, 34.5, 101.400011, 34.500009))))
+    result = aoi("check", path, "--datum", "wgs84")
+    assert result.exit_code == 2
+    assert "dot: 1.01 m²" in result.output
+    assert "[too-small] dot: 1.01 m2, less than one pixel of 20 m" in result.output
+    assert aoi("add", path, "--datum", "wgs84").exit_code == 2
+
+
+def test_a_polygon_of_some_pixels_is_told_in_square_metres(home, tmp_path):
+    path = tmp_path / "plot.geojson"
+    path.write_text(json.dumps(mapping(box(101.4, 34.5, 101.40027, 34.50022))))
+    result = aoi("check", path, "--datum", "wgs84")
+    assert result.exit_code == 0
+    assert "plot: 605 m²" in result.output
 
 
 def test_check_of_a_stated_area_in_the_wrong_unit_fails(home, tmp_path):

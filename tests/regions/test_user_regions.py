@@ -298,6 +298,15 @@ def test_an_invalid_polygon_is_repaired_only_when_asked(tmp_path, database):
     assert mended.shapes[0].geometry.area == pytest.approx(whole / 2, rel=1e-3)
 
 
+def test_a_run_refuses_a_region_smaller_than_its_pixel(tmp_path):
+    # 0.001 by 0.001 degrees at 34.5 N: 92 by 111 m.
+    path = geojson(tmp_path / "a.geojson", shapely.box(101.4, 34.5, 101.401, 34.501))
+    options = {"crs": CRS, "reference": None, "inside_province": False}
+    assert len(read_user_regions(path, pixel_size_m=100.0, **options)) == 1
+    with pytest.raises(RegionError, match="less than one pixel of 120 m; expected 14,"):
+        read_user_regions(path, pixel_size_m=120.0, **options)
+
+
 def test_abroad_is_no_fault_where_the_run_does_not_ask(tmp_path, database):
     path = geojson(tmp_path / "a.geojson", box(98.0, 20.0, 98.1, 20.1))
     (shape,) = read_user_regions(path, crs=CRS, reference=None, inside_province=False)

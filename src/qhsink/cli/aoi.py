@@ -169,7 +169,7 @@ def _print_region(region: Region, record: dict[str, Any]) -> None:
         "English": region.name_en,
         "类别": KIND_ZH[region.kind],
         "边界": f"{STATUS_ZH[region.status]} ({region.status})",
-        "面积": f"{region.area_ha:,.1f} ha",
+        "面积": _area_text(region.area_ha),
         "公布面积": "未查到" if stated is None else f"{stated:,.1f} ha{gap}",
         "范围": f"{west:.3f}–{east:.3f}°E, {south:.3f}–{north:.3f}°N (CGCS2000)",
         "叶区": f"{len(record['leaves'])} 个",
@@ -239,14 +239,23 @@ def add(
     _print_findings(file, seen, json_out=json_out)
     if not json_out:
         for region in added:
-            click.echo(f"added {region.id}: {region.area_ha:,.1f} ha")
+            click.echo(f"added {region.id}: {_area_text(region.area_ha)}")
+
+
+def _area_text(area_ha: float) -> str:
+    """Return an area as people read it: below a tenth of a hectare in square metres."""
+    if area_ha < 0.1:
+        return f"{area_ha * 1e4:,.3g} m²"
+    return f"{area_ha:,.1f} ha"
 
 
 def _examine(
     file: Path, *, repair: bool, stated_area_ha: float | None, datum: Any
 ) -> Examination:
+    from qhsink.config import load_run_config, project_dir
     from qhsink.regions.user import examine_file, home_crs
 
+    usual = load_run_config(project_dir() / "config" / "monitor.toml")
     return examine_file(
         file,
         crs=home_crs(),
@@ -254,6 +263,7 @@ def _examine(
         repair=repair,
         stated_area_ha=stated_area_ha,
         datum=datum,
+        pixel_size_m=usual.grid.pixel_size_m,
     )
 
 
@@ -268,7 +278,7 @@ def _print_findings(file: Path, seen: Examination, *, json_out: bool) -> None:
         click.echo(json.dumps(report, ensure_ascii=False, indent=1))
         return
     for shape in seen.shapes:
-        click.echo(f"  {shape.region.id}: {shape.region.area_ha:,.1f} ha")
+        click.echo(f"  {shape.region.id}: {_area_text(shape.region.area_ha)}")
     for finding in seen.findings:
         click.echo(f"{MARK[finding.severity]} [{finding.code}] {finding.text}")
     errors, questions = len(seen.of("error")), len(seen.of("question"))

@@ -149,6 +149,18 @@ def check_stated_area(
     return [Finding("note", "area-agrees", f"{name}: {told} ({gap:+.2%}).")]
 
 
+def check_size(name: str, found_ha: float, pixel_size_m: float | None) -> list[Finding]:
+    """Return a finding on a polygon smaller than one pixel of the map."""
+    if pixel_size_m is None or found_ha * 1e4 >= pixel_size_m**2:
+        return []
+    text = (
+        f"{name}: {found_ha * 1e4:,.3g} m2, less than one pixel of {pixel_size_m:g} m; "
+        f"expected {pixel_size_m**2:,.0f} m2 at least. Check the CRS and the unit of "
+        "the coordinates, or give the whole outline."
+    )
+    return [Finding("error", "too-small", text)]
+
+
 def check_overlaps(shapes: Sequence[RegionShape]) -> list[Finding]:
     """Return findings on features of one file that cover each other."""
     findings = []

@@ -59,6 +59,7 @@ def examine_file(
     repair: bool = False,
     stated_area_ha: float | None = None,
     datum: StatedDatum | None = None,
+    pixel_size_m: float | None = None,
 ) -> Examination:
     """Return the regions in ``path`` (in ``crs``) and every finding on them.
 
@@ -78,6 +79,8 @@ def examine_file(
         Area that all features together should have [ha].
     datum : str, optional
         Datum as the user knows it.
+    pixel_size_m : float, optional
+        Edge of a map's pixel [m]; a region smaller than one is an error.
 
     Raises
     ------
@@ -97,6 +100,8 @@ def examine_file(
         if sound is not None:
             placed = project(sound, file.crs, crs)
             shapes.append(_region(name, row, placed, path))
+            own_ha = shapes[-1].region.area_ha
+            findings += checks.check_size(name, own_ha, pixel_size_m)
             if reference is not None:
                 at_home.append(project(sound, file.crs, reference.crs))
     total = sum(shape.region.area_ha for shape in shapes)
@@ -194,6 +199,7 @@ def read_user_regions(
     crs: pyproj.CRS,
     reference: RegionDatabase | None,
     inside_province: bool,
+    pixel_size_m: float | None = None,
 ) -> list[RegionShape]:
     """Return the regions in ``path``, ready to be cut into leaves.
 
@@ -206,7 +212,11 @@ def read_user_regions(
         When the file cannot be read, or any feature has an error.
     """
     seen = examine_file(
-        path, crs=crs, reference=reference, inside_province=inside_province
+        path,
+        crs=crs,
+        reference=reference,
+        inside_province=inside_province,
+        pixel_size_m=pixel_size_m,
     )
     blocking = [f for f in seen.of("error") if f.code != "duplicate"]
     if blocking:

@@ -45,6 +45,7 @@ def resolve_regions(
                     crs=grid.crs,
                     reference=database,
                     inside_province=config.regions.inside_province,
+                    pixel_size_m=grid.pixel_size,
                 )
                 shapes += found
                 regions += [shape.region for shape in found]
