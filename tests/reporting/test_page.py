@@ -302,6 +302,31 @@ def test_scenes_model_and_provenance_are_all_there(observed_report, observed_pag
         assert mark in seen
 
 
+def test_a_model_is_listed_with_the_record_its_totals_errors_rest_on(observed_report):
+    known = {"agb_grass": "agb_grass-11112222", "shrub_cover": "shrub_cover-33334444"}
+    digest = "0123456789abcdef" * 4
+    report = dataclasses.replace(
+        observed_report,
+        further_cards=tuple({"id": name, "science": {}} for name in known.values()),
+        run={
+            "further_models": {t: {"id": n, "digest": "d"} for t, n in known.items()},
+            "residual_records": {
+                "agb_grass": {"id": "agb_grass-11112222+eco-5", "digest": digest},
+                "shrub_cover": None,
+            },
+        },
+    )
+    tree = read(render_page(report))
+    (section,) = [e for e in tree.iter("section") if e.get("id") == "model"]
+    rows = {" ".join("".join(row.itertext()).split()) for row in section.iter("tr")}
+    (grass,) = [row for row in rows if known["agb_grass"] in row]
+    (shrub,) = [row for row in rows if known["shrub_cover"] in row]
+    assert "agb_grass-11112222+eco-5" in grass
+    assert digest[:12] in grass
+    assert "无记录" in shrub
+    assert "no record" in shrub
+
+
 def test_the_page_says_what_the_interval_leaves_out(observed_page):
     seen = text_of(observed_page)
     assert "域偏移" in seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 
 import geopandas as gpd
@@ -281,7 +282,15 @@ def test_page_and_tables_show_targets_and_simulated_models(finished):
     grass = estimates.set_index("indicator").loc["agb_grass_map"]
     assert 0 <= grass["stock_outside_share"] <= 1
     record = json.loads((published.out / "run.json").read_text())
-    assert set(record["further_models"]) >= {"ecosystem", "agb_grass", "canopy_cover"}
+    further = record["further_models"]
+    assert set(further) >= {"ecosystem", "agb_grass", "canopy_cover"}
+    assert set(record["residual_records"]) == set(further) - {"ecosystem"}
+    for target, told in record["residual_records"].items():
+        pair = f"{further[target]['id']}+{further['ecosystem']['id']}"
+        path = load_settings().project / "models" / "residuals" / f"{pair}.json"
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert told == {"id": pair, "digest": digest}
+        assert pair in page
 
 
 def test_a_second_run_computes_nothing(finished):

@@ -7,8 +7,10 @@ target. Fitting it is ``qhsink.steps.whole_residuals``'s.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,26 @@ from qhsink.domain.residual_field import (
 FOLDER = "residuals"
 FORMAT = 1
 """Version of a record's layout."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualRecord:
+    """Which record errors of totals rest on."""
+
+    id: str
+    """The target's model and the ecosystem model, as the file is named."""
+    digest: str
+    """SHA-256 of the file."""
+
+
+def residual_record(
+    models: Path, model_id: str, ecosystem_id: str
+) -> ResidualRecord | None:
+    """Return which record a pair of models has; None where it has none."""
+    path = _path(models, model_id, ecosystem_id)
+    if not path.is_file():
+        return None
+    return ResidualRecord(path.stem, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def save_residual_fields(

@@ -12,6 +12,7 @@ _FIELDS = {
     "model_id": "模型编号",
     "model": "模型",
     "further_models": "其他模型",
+    "residual_records": "残差记录",
     "ecosystem": "生态系统图",
     "classes": "类别",
     "class": "类别",

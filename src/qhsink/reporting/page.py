@@ -102,6 +102,7 @@ def render_page(report: RunReport) -> str:
             names={row.indicator_id: row for row in report.rows},
             notes_zh={d.note: d.note_zh for d in report.definitions if d.note_zh},
             cards=[c for c in (report.model_card, *report.further_cards) if c],
+            records=_records_by_model(report.run),
             modes=list(dict.fromkeys(estimate.mode for estimate in estimates)),
             flags=flag_numbers(report.rows),
             rules=_numbered(scene.offset_rule for scene in report.scenes),
@@ -109,6 +110,13 @@ def render_page(report: RunReport) -> str:
         )
     )
     return text.lstrip()
+
+
+def _records_by_model(run: Mapping[str, Any]) -> dict[str, Mapping[str, str] | None]:
+    """Return the record of residuals of each target's model; None where it has none."""
+    models = run.get("further_models", {})
+    records = run.get("residual_records", {})
+    return {models[target]["id"]: record for target, record in records.items()}
 
 
 def _numbered(texts: Iterable[str]) -> dict[str, int]:

@@ -18,12 +18,11 @@ from typing import Any
 
 import pandas as pd
 
-from qhsink import __version__
 from qhsink.config import load_indicators
 from qhsink.domain.errors import StoreFault
 from qhsink.domain.scene import Scene
 from qhsink.estimation.ledger import COLUMNS
-from qhsink.registry import Model, load_model
+from qhsink.registry import load_model
 from qhsink.reporting.catalogue import MapFile, map_item, write_catalogue
 from qhsink.reporting.page import write_page
 from qhsink.reporting.record import ReportRow, RunReport, SceneRow
@@ -32,17 +31,11 @@ from qhsink.sources.layer_items import layer_item_to_json
 from qhsink.steps.estimates import Ledger, refused_regions
 from qhsink.steps.pictures import region_picture
 from qhsink.steps.plan import RunPlan
-from qhsink.steps.plan_file import plan_token
 from qhsink.steps.published_files import published_files
+from qhsink.steps.run_facts import further_models, run_facts
 from qhsink.steps.target_cells import CELLS_FILE
-from qhsink.steps.target_models import load_target_models
 from qhsink.steps.tiles import TileOutcome
-from qhsink.store import code_version, file_digest
-
-SOURCE_PACKAGES = (
-    "qhsink.domain", "qhsink.grid", "qhsink.sources", "qhsink.imagery",
-    "qhsink.mapping", "qhsink.estimation", "qhsink.indicators", "qhsink.steps",
-)  # fmt: skip
+from qhsink.store import file_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +209,9 @@ def _report(
         pictures=tuple(picture for picture in pictures if picture is not None),
         scenes=tuple(_scene_row(scene, plan) for scene in plan.scenes),
         notes=tuple(f"{name}: {why}" for name, why in plan.unknown.items()),
-        run=_run_facts(plan, outcomes, generated_at),
+        run=run_facts(plan, outcomes, generated_at),
         model_card=model.card,
-        further_cards=tuple(further.card for further in _further_models(plan)),
+        further_cards=tuple(further.card for further in further_models(plan)),
         definitions=tuple(indicators[name] for name in shown),
     )
 
@@ -234,39 +227,6 @@ def _scene_row(scene: Scene, plan: RunPlan) -> SceneRow:
         used=scene.item_id not in plan.excluded,
         note=plan.excluded.get(scene.item_id, plan.warned.get(scene.item_id, "")),
     )
-
-
-def _further_models(plan: RunPlan) -> tuple[Model, ...]:
-    models = load_target_models(plan.setup.config, plan.setup.settings.project)
-    return () if models is None else (models.ecosystem, *models.models.values())
-
-
-def _run_facts(
-    plan: RunPlan, outcomes: Sequence[TileOutcome], generated_at: str
-) -> dict[str, Any]:
-    model = load_model(
-        plan.setup.settings.project / "models", plan.setup.config.models.fvc
-    )
-    return {
-        "qhsink": __version__,
-        "code": code_version(*SOURCE_PACKAGES),
-        "generated_at": generated_at,
-        "request": plan.setup.request.to_json(),
-        "config_file": plan.setup.config_name,
-        "config": plan.setup.config.model_dump(mode="json"),
-        "grid": plan.grid.crs.to_wkt(),
-        "plan": plan_token(plan),
-        "model": {"id": model.id, "digest": model.digest},
-        "further_models": {
-            further.ensemble.target: {"id": further.id, "digest": further.digest}
-            for further in _further_models(plan)
-        },
-        "regions": [dataclasses.asdict(region) for region in plan.regions],
-        "leaves": plan.leaves.digest,
-        "artifacts": {
-            f"{o.kind}/{o.tile}": dict(o.keys) or {"error": o.error} for o in outcomes
-        },
-    }
 
 
 def _write_run(
