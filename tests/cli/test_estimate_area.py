@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from qhsink.cli.estimate import estimate
 from qhsink.domain.errors import TableError
+from qhsink.estimation.reliability import NO_VARIATION, UNSEEN
 
 OLOFSSON_COUNTS = [[66, 0, 5, 4], [0, 55, 8, 12], [1, 0, 153, 11], [2, 1, 9, 313]]
 OLOFSSON_UNITS = [200_000, 150_000, 3_200_000, 6_450_000]
@@ -141,6 +142,62 @@ def test_area_formulas_of_olofsson_written_out_agree(ask):
         variance = (own + right**2 * rest) / total**2
         assert row["se_producers"] == pytest.approx(math.sqrt(variance), rel=1e-12)
     assert found["area_unit"] == "units"
+
+
+def test_intervals_of_accuracies_are_on_the_logit_scale(ask):
+    found = ask(
+        grouped(OLOFSSON_COUNTS, OLOFSSON_NAMES), frame(OLOFSSON_NAMES, OLOFSSON_UNITS)
+    )
+    row = found["classes"]["gain"]
+    told = (
+        (row["users_accuracy"], row["se_users"], row["users"]),
+        (row["producers_accuracy"], row["se_producers"], row["producers"]),
+        (found["overall_accuracy"], found["se_overall_accuracy"], found["overall"]),
+    )
+    for p, se, one in told:
+        half = 1.959963984540054 * se / (p * (1 - p))
+        centre = math.log(p / (1 - p))
+        expected = [1 / (1 + math.exp(-centre + sign * half)) for sign in (1, -1)]
+        assert one["ci"] == pytest.approx(expected, rel=1e-9)
+        assert one["flags"] == []
+
+
+ALIKE = """stratum,map,reference,count
+f,f,f,30
+o,o,o,100
+e,o,o,35
+e,o,f,5
+"""
+
+
+def test_an_accuracy_without_a_miss_has_no_interval_and_says_why(ask):
+    """All 30 mapped plots right: no error is not an error of zero."""
+    found = ask(ALIKE, "stratum,units\nf,900\no,900\ne,900\n")
+    row = found["classes"]["f"]
+    assert row["users_accuracy"] == 1
+    assert row["users"] == {"ci": None, "flags": [NO_VARIATION]}
+    assert row["producers"]["ci"] is not None
+    assert row["producers"]["flags"] == []
+
+
+def test_an_omission_in_a_large_stratum_all_alike_would_outweigh_the_error(ask):
+    """One of the 100 plots elsewhere, had it been forest, would stand for 9,000."""
+    found = ask(ALIKE, "stratum,units\nf,900\no,900000\ne,900\n")
+    row = found["classes"]["f"]
+    assert row["producers"]["flags"] == [UNSEEN]
+    assert found["overall"]["flags"] == [UNSEEN]
+    assert row["flags"] == [UNSEEN]
+
+
+def test_what_people_read_has_every_accuracy_with_its_interval_and_flags(tmp_path):
+    (tmp_path / "s.csv").write_text(ALIKE, encoding="utf-8")
+    (tmp_path / "h.csv").write_text("stratum,units\nf,900\no,900000\ne,900\n")
+    words = ["area", "--sample", str(tmp_path / "s.csv")]
+    said = CliRunner().invoke(estimate, [*words, "--strata", str(tmp_path / "h.csv")])
+    lines = [line.strip() for line in said.output.splitlines()]
+    assert f"f, user's: none; {NO_VARIATION}" in lines
+    (line,) = [line for line in lines if line.startswith("f, producer's: 0.")]
+    assert line.endswith(UNSEEN)
 
 
 def test_a_class_only_in_the_reference_or_only_on_the_map_has_nulls_not_nan(ask):

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from qhsink.cli import cli
 from qhsink.domain.errors import Refusal, TableError
-from qhsink.estimation.small_area import UnitSample, eblup, fit_nested_error
+from qhsink.estimation.small_area import ALIKE, UnitSample, eblup, fit_nested_error
 
 
 def call(*words):
@@ -75,6 +75,31 @@ def test_small_areas_equal_the_estimators_on_arrays(plots):
     assert found["model"]["fit"] == "adjusted"
     dfs = {r["method"]: r["df"] for r in found["estimates"] if r["domain"] == "a"}
     assert dfs == {"synthetic": 1.0, "greg": 2.0, "eblup": None}
+
+
+ALIKE_PLOTS = "y,x,d\n" + "".join(
+    f"{y},{x},{d}\n" for d in "abc" for x, y in ((1, 1.0), (2, 2.5), (3, 2.5), (4, 4.0))
+)
+
+
+@pytest.mark.parametrize(
+    ("fit", "flagged"), [("reml", True), ("ml", True), ("adjusted", False)]
+)
+def test_a_fit_that_finds_all_domains_alike_says_so(tmp_path, fit, flagged):
+    """The same four plots in every domain: nothing differs between them."""
+    table, means = tmp_path / "plots.csv", tmp_path / "means.csv"
+    table.write_text(ALIKE_PLOTS)
+    means.write_text("d,x\na,2\nb,2.5\nc,3\n")
+    words = [
+        "small-area", "--sample", str(table), "--y", "y", "--domain", "d",
+        "--aux", "x", "--aux-means", str(means), "--fit", fit,
+    ]  # fmt: skip
+    rows = answer(*words)["estimates"]
+    by_method = {row["method"]: row["flags"] for row in rows}
+    wanted = [ALIKE] if flagged else []
+    assert by_method == {"synthetic": wanted, "eblup": wanted, "greg": []}
+    said = call(*words).output
+    assert (f"synthetic, eblup: {ALIKE}" in said) == flagged
 
 
 def test_a_domain_without_plots_has_no_survey_regression(plots):

@@ -17,7 +17,7 @@ from qhsink.cli.groups import examples
 from qhsink.cli.options import FILE, JSON, for_people
 
 if TYPE_CHECKING:
-    from qhsink.estimation.area import AreaEstimate, Labels, Stratum
+    from qhsink.estimation.area import Accuracy, AreaEstimate, Labels, Stratum
 
 
 @click.command(
@@ -135,6 +135,7 @@ def _area_table(result: AreaEstimate) -> str:
             *aligned(rows),
             f"overall accuracy {overall} (standard error), n = {result.n}",
             result.method,
+            *_accuracy_lines(result, percent),
             *(
                 f"{name}: {flag}"
                 for name, found in result.classes.items()
@@ -142,6 +143,25 @@ def _area_table(result: AreaEstimate) -> str:
             ),
         ]
     )
+
+
+def _accuracy_lines(result: AreaEstimate, percent: str) -> list[str]:
+    """Return the interval of every accuracy, and what speaks against it."""
+    told = [("overall", result.overall)]
+    for name, found in result.classes.items():
+        told += [
+            (f"{name}, {whose}", one)
+            for whose, one in (("user's", found.users), ("producer's", found.producers))
+            if one is not None
+        ]
+    return [f"{percent} of accuracies, logit:"] + [
+        f"  {what}: {_span(one)}{''.join(f'; {flag}' for flag in one.flags)}"
+        for what, one in told
+    ]
+
+
+def _span(found: Accuracy) -> str:
+    return "none" if found.ci is None else f"{found.ci[0]:.4f} to {found.ci[1]:.4f}"
 
 
 def _pair(value: float | None, se: float | None) -> str:

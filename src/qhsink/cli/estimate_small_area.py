@@ -14,7 +14,7 @@ import click
 
 from qhsink.cli.estimate_rows import limits, tell
 from qhsink.cli.groups import examples
-from qhsink.cli.options import FILE, JSON
+from qhsink.cli.options import FILE, JSON, for_people
 
 if TYPE_CHECKING:
     from qhsink.estimation.small_area import SmallAreaEstimate
@@ -116,6 +116,10 @@ def small_area(
         },
     )
     tell(rows, ("domain", "method", "n", "mean", "root_mse"), json_path)
+    for flag in sorted({flag for row in found for flag in row.flags}):
+        if for_people(json_path):
+            told = dict.fromkeys(row.method for row in found if flag in row.flags)
+            click.echo(f"{', '.join(told)}: {flag}")
 
 
 def _weights(frame: Any, column: str | None, *, table: str) -> Floats:
@@ -169,4 +173,5 @@ def _small_row(row: SmallAreaEstimate, confidence: float) -> dict[str, Any]:
         "root_mse": row.root_mse,
         "df": None if math.isinf(row.df) else row.df,
         "ci_mean": limits(row.value, row.root_mse or 0.0, reach),
+        "flags": list(row.flags),
     }

@@ -18,11 +18,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qhsink.domain.errors import TableError
-from qhsink.estimation.intervals import Limits, critical_value
-from qhsink.estimation.reliability import strata_flags
-from qhsink.estimation.schema import match_strata, refuse_thin_strata
+from qhsink.estimation.intervals import Limits, critical_value, limits
+from qhsink.estimation.labels import Labels, LabelSample, Stratum, lay_out
+from qhsink.estimation.reliability import NO_VARIATION
 from qhsink.estimation.survey import Floats, Moments
+
+__all__ = [
+    "Accuracy",
+    "AreaEstimate",
+    "ClassEstimate",
+    "Labels",
+    "Stratum",
+    "estimate_area",
+]
 
 OLOFSSON = "Olofsson 2014: strata are the map classes"
 STEHMAN = "Stehman 2014: strata are not the map classes"
@@ -31,27 +39,13 @@ GOOD_PRACTICE_Z = 1.96
 
 
 @dataclass(frozen=True, slots=True)
-class Stratum:
-    """One sampling stratum."""
+class Accuracy:
+    """What the sample says of an accuracy beside its value."""
 
-    units: float
-    """Sampling units (pixels) in it."""
-    unit_area_ha: float | None = None
-    """Area of a unit [ha]; None when areas are wanted in units."""
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """Reference sample, one entry per unit or per group of like units."""
-
-    stratum: NDArray[np.str_]
-    """Stratum the unit was drawn from, shape (n,)."""
-    map: NDArray[np.str_]
-    """Class on the map."""
-    reference: NDArray[np.str_]
-    """Class by the interpreter."""
-    count: Floats
-    """Units in the entry, whole numbers."""
+    ci: Limits | None
+    """Confidence limits, 0..1; None where the sample met no case of one kind."""
+    flags: tuple[str, ...]
+    """What speaks against the interval: ``reliability``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +72,10 @@ class ClassEstimate:
     """Its standard error."""
     flags: tuple[str, ...] = ()
     """What speaks against the interval of the area: ``reliability``."""
+    users: Accuracy | None = None
+    """Interval of the user's accuracy; None like it."""
+    producers: Accuracy | None = None
+    """Interval of the producer's accuracy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +88,8 @@ class AreaEstimate:
     """Share of the area that is mapped right."""
     se_overall_accuracy: float
     """Its standard error."""
+    overall: Accuracy
+    """Its interval."""
     n: int
     """Sample units."""
     method: str
@@ -104,52 +104,6 @@ class AreaEstimate:
     """Area of all strata, in ``area_unit``."""
     matrix: dict[str, dict[str, float]]
     """Estimated share of area by map class, then reference class."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    """The sample with its design worked out."""
-
-    code: NDArray[np.intp]
-    count: Floats
-    size: Floats
-    """Sample units by stratum."""
-    share: Floats
-    """Share of the total area by stratum."""
-    open_share: Floats
-    """1 - sampling fraction by stratum, or 1."""
-
-    def mean(self, variable: Floats) -> float:
-        """Area-weighted mean: Stehman (2014) eq. 2; Olofsson et al. (2014) eq. 9."""
-        return float(np.sum(self.share * self._stratum_mean(variable)))
-
-    def _stratum_mean(self, variable: Floats) -> Floats:
-        sums = np.bincount(
-            self.code, weights=self.count * variable, minlength=len(self.size)
-        )
-        means: Floats = sums / self.size
-        return means
-
-    def variance(self, variable: Floats) -> float:
-        """Variance of ``mean``: Stehman (2014) eq. 25; Cochran (1977) eq. 5.12."""
-        gap = variable - self._stratum_mean(variable)[self.code]
-        spread = np.bincount(
-            self.code, weights=self.count * gap**2, minlength=len(self.size)
-        ) / (self.size - 1.0)
-        return float(np.sum(self.share**2 * self.open_share * spread / self.size))
-
-    def ratio(self, above: Floats, below: Floats) -> Moments | None:
-        """Ratio of two means: Stehman (2014) eq. 28.
-
-        The variance of y - R x over X^2 is eq. 28 written out: s_y^2 + R^2 s_x^2 -
-        2 R s_xy. With strata that are the map classes it equals Olofsson et al.
-        (2014) eq. 6 and 7.
-        """
-        base = self.mean(below)
-        if base == 0.0:
-            return None
-        value = self.mean(above) / base
-        return Moments(value, self.variance(above - value * below) / base**2)
 
 
 def estimate_area(
@@ -180,25 +134,31 @@ def estimate_area(
 
     Notes
     -----
-    Both papers are one estimator; ``method`` names which case it is. Intervals are
-    normal, as in both; at 95 % Olofsson's case uses their rounded 1.96, so that
-    their printed half-widths come out.
+    Both papers are one estimator; ``method`` names which case it is. Intervals of
+    areas are normal, as in both; at 95 % Olofsson's case uses their rounded 1.96, so
+    that their printed half-widths come out. Those of accuracies are on the logit
+    scale with the same quantile: near 1, and from few units of a class, the normal
+    one covers far less than it says (``docs/coverage.md``).
     """
-    sample, area = _lay_out(labels, strata, fpc=fpc)
+    sample, area = lay_out(labels, strata, fpc=fpc)
     olofsson = bool(np.all(labels.stratum == labels.map))
     quantile = _quantile(confidence, olofsson=olofsson)
     names = sorted(set(labels.map.tolist()) | set(labels.reference.tolist()))
     agree = (labels.map == labels.reference).astype(float)
     classes = {
-        name: _class_estimate(name, labels, sample, area=area, quantile=quantile)
+        name: _class_estimate(
+            name, labels, sample, area=area, quantile=quantile, confidence=confidence
+        )
         for name in names
     }
+    overall = Moments(sample.mean(agree), sample.variance(agree))
     has_area = next(iter(strata.values())).unit_area_ha is not None
     correction = "with" if fpc else "without"
     return AreaEstimate(
         classes=classes,
-        overall_accuracy=sample.mean(agree),
-        se_overall_accuracy=math.sqrt(sample.variance(agree)),
+        overall_accuracy=overall.value,
+        se_overall_accuracy=overall.se,
+        overall=_accuracy(overall, agree, sample, scale=1.0, confidence=confidence),
         n=int(labels.count.sum()),
         method=f"{OLOFSSON if olofsson else STEHMAN}; {correction} finite population "
         "correction; normal interval",
@@ -217,46 +177,14 @@ def _quantile(confidence: float, *, olofsson: bool) -> float:
     return exact
 
 
-def _lay_out(
-    labels: Labels, strata: Mapping[str, Stratum], *, fpc: bool
-) -> tuple[_Sample, float]:
-    names = list(strata)
-    units = np.asarray([strata[name].units for name in names])
-    areas = _unit_areas(strata) * units
-    code = match_strata(
-        labels.stratum, {name: strata[name].units for name in names}, least=0
-    )
-    size = np.bincount(code, weights=labels.count, minlength=len(names))
-    refuse_thin_strata(size.astype(np.intp), names)
-    if np.any(size > units):
-        worst = int(np.argmax(size - units))
-        raise TableError(
-            f"stratum {names[worst]!r}: {size[worst]:g} sample units of "
-            f"{units[worst]:g}",
-            expected="no more sample units than units",
-            remedy="Give the stratum's size in sampling units, not in hectares.",
-        )
-    open_share = 1.0 - size / units if fpc else np.ones(len(names))
-    total = float(areas.sum())
-    return _Sample(
-        code, labels.count, size.astype(float), areas / total, open_share
-    ), total
-
-
-def _unit_areas(strata: Mapping[str, Stratum]) -> Floats:
-    known = [stratum.unit_area_ha for stratum in strata.values()]
-    given = [area for area in known if area is not None]
-    if given and len(given) < len(known):
-        raise TableError(
-            "a unit area in some strata only",
-            expected="unit_area_ha in every row, or no such column",
-            remedy="Fill in the column.",
-        )
-    return np.asarray(given or np.ones(len(known)), dtype=float)
-
-
 def _class_estimate(
-    name: str, labels: Labels, sample: _Sample, *, area: float, quantile: float
+    name: str,
+    labels: Labels,
+    sample: LabelSample,
+    *,
+    area: float,
+    quantile: float,
+    confidence: float,
 ) -> ClassEstimate:
     mapped = (labels.map == name).astype(float)
     found = (labels.reference == name).astype(float)
@@ -275,24 +203,65 @@ def _class_estimate(
         se_users=None if users is None else users.se,
         producers_accuracy=None if producers is None else producers.value,
         se_producers=None if producers is None else producers.se,
-        flags=_doubts(found, sample, se),
+        flags=sample.doubts(found, se),
+        users=None
+        if users is None
+        else _accuracy(
+            users,
+            found,
+            sample,
+            scale=sample.mean(mapped),
+            confidence=confidence,
+            among=mapped > 0.0,
+        ),
+        # One more unit of the class, met where none was, would be an omission.
+        producers=None
+        if producers is None
+        else _accuracy(
+            producers,
+            found * producers.value,
+            sample,
+            scale=share,
+            confidence=confidence,
+        ),
     )
 
 
-def _doubts(found: Floats, sample: _Sample, se: float) -> tuple[str, ...]:
-    """Return the flag of a stratum that says nothing and weighs much."""
-    weight = (sample.share / sample.size)[sample.code]
-    units = sample.count.astype(np.intp)
-    return strata_flags(
-        np.repeat(found, units),
-        np.repeat(sample.code, units),
-        np.repeat(weight, units),
-        se=se,
+def _accuracy(
+    ratio: Moments,
+    worth: Floats,
+    sample: LabelSample,
+    *,
+    scale: float,
+    confidence: float,
+    among: NDArray[np.bool_] | None = None,
+) -> Accuracy:
+    """Return the interval of an accuracy and what speaks against it.
+
+    Parameters
+    ----------
+    worth : float array of shape (n,)
+        How far a unit of the sample moves the accuracy, over ``scale``.
+    scale : float
+        Share of the area that the accuracy is of.
+    among : bool array of shape (n,), optional
+        Units that it is of; all by default.
+    """
+    if ratio.se == 0.0:
+        return Accuracy(None, (NO_VARIATION,))
+    ci = limits(
+        min(ratio.value, 1.0),
+        ratio.se,
+        df=math.inf,
+        n=int(sample.count.sum()),
+        confidence=confidence,
+        kind="logit",
     )
+    return Accuracy(ci, sample.doubts(worth, ratio.se * scale, among))
 
 
 def _matrix(
-    labels: Labels, sample: _Sample, names: list[str]
+    labels: Labels, sample: LabelSample, names: list[str]
 ) -> dict[str, dict[str, float]]:
     """Estimated cell shares: Olofsson et al. (2014) eq. 4; Stehman (2014) eq. 16."""
     return {

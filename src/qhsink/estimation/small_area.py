@@ -37,6 +37,10 @@ __all__ = [
 ]
 
 
+_NOTHING = 1e-6
+"""Variance between domains over that within them, below which a fit found none."""
+
+
 @dataclass(frozen=True, slots=True)
 class SmallAreaEstimate:
     """A domain's mean."""
@@ -53,11 +57,17 @@ class SmallAreaEstimate:
     """``eblup``, ``synthetic`` or ``greg``."""
     df: float = math.inf
     """Degrees of freedom of ``mse`` for an interval."""
+    flags: tuple[str, ...] = ()
+    """What speaks against its interval."""
 
     @property
     def root_mse(self) -> float | None:
         """Square root of the mean squared error, in the unit of y."""
         return None if self.mse is None else math.sqrt(self.mse)
+
+
+ALIKE = "not calibrated: the fit finds all domains alike"
+"""Flag where the variance between domains came out as 0: fits ``reml`` and ``ml``."""
 
 
 def eblup(
@@ -91,9 +101,21 @@ def eblup(
             gap = float(domains.y[index] - xbar @ model.beta)
             value += _gamma(model, n) * gap
         rows.append(
-            SmallAreaEstimate(name, int(n), value, _mse(model, n, mean, xbar), "eblup")
+            SmallAreaEstimate(
+                name,
+                int(n),
+                value,
+                _mse(model, n, mean, xbar),
+                "eblup",
+                flags=_doubts(model),
+            )
         )
     return tuple(rows)
+
+
+def _doubts(model: NestedErrorModel) -> tuple[str, ...]:
+    """Return the flag of a fit that knows nothing of how domains differ."""
+    return (ALIKE,) if model.between <= _NOTHING * model.within else ()
 
 
 def _gamma(model: NestedErrorModel, n: float) -> float:
@@ -138,6 +160,7 @@ def synthetic(
             mse=model.between + float(mean @ model.covariance @ mean),
             method="synthetic",
             df=max(free, 1.0),
+            flags=_doubts(model),
         )
         for name, mean in population_means.items()
     )
