@@ -52,6 +52,33 @@ def test_interval_of_the_slope_agrees_with_scipy():
         assert abs(gap) <= 1
 
 
+@given(
+    st.lists(st.floats(-100, 100), min_size=5, max_size=14, unique=True),
+    st.sampled_from([0.8, 0.9, 0.95]),
+)
+def test_the_interval_leaves_out_zero_just_where_the_test_tells_a_direction(
+    values, confidence
+):
+    trend = judge_trend(
+        range(len(values)), values, confidence=confidence, correct_memory=False
+    )
+    if trend.direction == "not distinguishable":
+        assert trend.low <= 0.0 <= trend.high
+    else:
+        assert trend.low > 0.0 or trend.high < 0.0
+
+
+def test_ninety_percent_of_five_years_is_not_all_slopes():
+    """Kendall's table: P(|S| >= 8) = 10/120 for n = 5, so 91.7 % from S up to 6."""
+    rng = np.random.default_rng(4)
+    found = [
+        judge_trend(range(5), rng.normal(0, 1, 5), confidence=0.9, correct_memory=False)
+        for _ in range(3000)
+    ]
+    held = np.mean([one.low <= 0.0 <= one.high for one in found])
+    assert held == pytest.approx(110 / 120, abs=4 * np.sqrt(0.0764 / 3000))
+
+
 def test_ties_lower_the_variance():
     # x = 1 1 2 2 3: S = 8, Var = (5*4*15 - 2 * 2*1*9) / 18
     trend = judge_trend(range(5), [1, 1, 2, 2, 3], confidence=0.9, correct_memory=False)
