@@ -5,11 +5,12 @@ Knows no table of its own: which keys there are is said by the classes.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -81,9 +82,15 @@ def _read_chain(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     return _merge(_read_chain(path.parent / parent, here), table)
 
 
+@lru_cache(maxsize=64)
+def _loads(text: str) -> dict[str, Any]:
+    """Return the parsed text: a trial reads the same tables hundreds of times."""
+    return tomllib.loads(text)
+
+
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return copy.deepcopy(_loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise ConfigError(
             f"no file {path}",
@@ -154,8 +161,14 @@ def _adapter(kind: type) -> pydantic.TypeAdapter[Any]:
     return pydantic.TypeAdapter(kind)
 
 
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Return the fields of a class and their types: 1 ms to find out."""
+    return get_type_hints(kind)
+
+
 def _reject_unknown_keys(kind: type, entry: Mapping[str, Any], *, where: str) -> None:
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     for key, value in entry.items():
         if key not in hints:
             near = difflib.get_close_matches(key, hints, n=1)
