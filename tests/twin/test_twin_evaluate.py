@@ -29,7 +29,7 @@ from qhsink.reporting.coverage_words import LIES as LIE_NAMES
 from qhsink.reporting.coverage_words import REMARKS
 from qhsink.steps import evaluate as trial_module
 from qhsink.steps.evaluate import Order, evaluate
-from qhsink.steps.evaluate_forest import is_forest
+from qhsink.steps.evaluate_labels import is_forest
 from qhsink.steps.evaluate_places import load_trial, squares
 from qhsink.twin.classes import MEADOW, SHRUB, SPRUCE
 from qhsink.twin.ground import Ground

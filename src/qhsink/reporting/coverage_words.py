@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from qhsink.reporting.coverage_sample_words import SAMPLE_REMARKS
+
 REMARKS: Mapping[str, str] = {
     "model": (
         "holds the error of the model's parameters only; what a model trained "
@@ -135,7 +137,9 @@ REMARKS: Mapping[str, str] = {
     "graded plots": (
         "300 plots graded by cover as it was read, by `indicators grades`. A reading "
         "errs by 0.06, nearly as much as a grade is wide: plots near a limit change "
-        "grade, and more of them one way than the other. Flagged."
+        "grade, and more of them one way than the other. Flagged. Black-soil land: "
+        "bare share of alpine meadow, and the slope where it is black soil. Sandy "
+        "land: steppe, alpine desert and playa count as sandy surface here."
     ),
     "graded plots, read without error": (
         "the same plots with their true cover: what is missing above."
@@ -157,6 +161,7 @@ REMARKS: Mapping[str, str] = {
         "fitted so that it is never 0; by moments, which often find all alike, it "
         "covered 83 % on four worlds where this covers 89 %."
     ),
+    **SAMPLE_REMARKS,
 }
 """What each mode's interval holds, and what it leaves out."""
 
@@ -181,6 +186,15 @@ NAMES: Mapping[str, tuple[str, str]] = {
     "wetland_share": ("湿地面积占比", "share of wetland"),
     "cvcg": ("草原综合植被盖度", "composite grassland cover (CVCG)"),
     "degraded_share": ("退化草地占比", "degraded share of grassland"),
+    "herbs_per_cover": ("单位覆盖度草本生物量 g/m²", "herb biomass per cover, g m⁻²"),
+    "overall_accuracy": ("总体精度", "overall accuracy of a map of forest"),
+    "users_accuracy": ("用户精度", "user's accuracy of forest"),
+    "producers_accuracy": ("制图精度", "producer's accuracy of forest"),
+    "wetland_protection_rate": ("湿地保护率", "wetland protection rate"),
+    "black_soil_share": ("黑土滩各级占比", "black-soil land by grade, share"),
+    "black_soil_slope_share": ("黑土滩各坡度级占比", "black-soil land by slope, share"),
+    "sandy_share": ("沙化土地各类占比", "sandy land by grade, share"),
+    "fvc_trend": ("盛期植被覆盖度年变化趋势", "trend of mean peak cover, per year"),
     "fvc_change": ("盛期植被覆盖度五年变化", "change of mean peak cover in five years"),
 }
 
@@ -203,11 +217,9 @@ NOTES = (
         "flag, the line counts the others, and says how many were flagged."
     ),
     (
-        "Not in the trial: `estimate hybrid` on a run's own map, user's and producer's "
-        "accuracies of `estimate area`, intervals of kind `beta` and `normal`, the "
-        "wetland protection rate, black-soil and sandy land (graded like degraded "
-        "grassland), forage, trends, sink grades and states, carbon, and totals of "
-        "maps of other targets, which are flagged as every model-only number."
+        "Not in the trial: `estimate hybrid` on a run's own map, forage, sink grades "
+        "and states, carbon, and totals of maps of other targets, which are flagged as "
+        "every model-only number."
     ),
 )
 """What a reader must know before the figures, whatever they are."""

@@ -34,6 +34,7 @@ from qhsink.steps.evaluate_modes import (
     judge_world,
 )
 from qhsink.steps.evaluate_places import TrialSpec, load_trial, squares
+from qhsink.steps.evaluate_samples import judge_samples
 from qhsink.steps.evaluate_world import run_world
 from qhsink.store import Key, code_version, make_key
 from qhsink.twin.lies import LIES, Lie
@@ -292,6 +293,7 @@ def world_rows(
     )
     if order.lie is None:
         results += judge_further(run, trial=trial, seed=seed)
+        results += judge_samples(run.sites, run.truth, places, trial=trial, seed=seed)
     if order.lie is None and run.months:
         (scratch / "earlier").mkdir()
         before = run_world(

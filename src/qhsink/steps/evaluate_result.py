@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from qhsink.domain.estimate import Estimate, Target
-from qhsink.estimation.intervals import IntervalKind, limits
+from qhsink.estimation.intervals import IntervalKind, Limits, limits
 from qhsink.indicators.verdict import judge
 from qhsink.steps.evaluate_places import Size
 
@@ -21,6 +21,10 @@ COVER, MONTH = "fvc_peak", "fvc_month"
 HERBS, TREES, MEADOWS = "agb_grass", "agb_forest", "meadow_share"
 FOREST, STOCK, WETLAND = "forest_cover", "growing_stock", "wetland_share"
 CVCG, CHANGE, DEGRADED = "cvcg", "fvc_change", "degraded_share"
+OVERALL, USERS, PRODUCERS = "overall_accuracy", "users_accuracy", "producers_accuracy"
+PROTECTED, TREND = "wetland_protection_rate", "fvc_trend"
+HERBS_PER_COVER = "herbs_per_cover"
+BALD, STEEPNESS, SANDY = "black_soil_share", "black_soil_slope_share", "sandy_share"
 JUDGED = (COVER, MONTH, FOREST, CVCG)
 """Indicators whose verdicts are counted: those that targets are set for."""
 
@@ -44,12 +48,16 @@ class Result:
     """How limits come from value and error."""
     skewness: float = 0.0
     """Of the estimator, for ``skewed``."""
+    stated: Mapping[float, Limits] = field(default_factory=dict)
+    """Limits by level, where they do not come from value and error."""
     refusal: str = ""
     verdicts: Mapping[float, str] = field(default_factory=dict)
     """Outcome against the truth plus a distance, by distance."""
 
     def interval(self, confidence: float) -> tuple[float, float] | None:
         """Return the limits; None where there are none."""
+        if self.stated:
+            return self.stated.get(confidence)
         return limits(
             self.value,
             self.se,
@@ -64,6 +72,7 @@ class Result:
         """Return plain columns."""
         row: dict[str, object] = dataclasses.asdict(self)
         row["flags"] = "; ".join(self.flags)
+        del row["stated"]
         for confidence in LEVELS:
             low, high = self.interval(confidence) or (math.nan, math.nan)
             row[f"low{confidence * 100:.0f}"] = low

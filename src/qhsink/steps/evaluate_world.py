@@ -82,7 +82,7 @@ def run_world(
     lie : str, optional
         Which assumption is broken on the way.
     """
-    lakes = _lakes_near(places)
+    lakes = lakes_near(places)
     catalogue = build_archive(
         folder / "archive",
         regions=[(f"square-{p.region}", p.outline) for p in places],
@@ -142,7 +142,8 @@ def _kinds(seed: int, trial: TrialSpec) -> tuple[Kind, ...]:
     return ("peak", "month") if seed % trial.month_every == 0 else ("peak",)
 
 
-def _lakes_near(places: Sequence[Square]) -> tuple[BaseGeometry, ...]:
+def lakes_near(places: Sequence[Square]) -> tuple[BaseGeometry, ...]:
+    """Return the real lakes around some squares, in grid coordinates."""
     database = load_database(project_dir() / "aoi" / "qinghai.gpkg")
     near = shapely.union_all([p.outline for p in places]).buffer(20_000.0)
     lakes = (
@@ -169,13 +170,17 @@ def truth_of(
     lakes: Sequence[BaseGeometry],
     *,
     date: dt.date | None = None,
+    rain: bool = True,
 ) -> Truth:
     """Return the truth of a world as a function of place, its real lakes included.
 
-    At the peak of ``year``, or on ``date``.
+    At the peak of ``year``, or on ``date``; without ``rain`` as in a year whose rain
+    is the usual.
     """
     spec = load_spec()
     world = spec.build_world(seed)
+    if not rain:
+        world = world.without_weather()
     return partial(_truth, world, (year, date), tuple(lakes), spec.shore_m)
 
 

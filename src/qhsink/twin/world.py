@@ -37,7 +37,14 @@ from qhsink.twin.classes import (
 from qhsink.twin.disturbance import EventGrid
 from qhsink.twin.habitat import Climate
 from qhsink.twin.places import fill_landscape
-from qhsink.twin.vegetation import CANOPY_COVER, FVC, SHRUB_COVER, Rules, fill_truth
+from qhsink.twin.vegetation import (
+    CANOPY_COVER,
+    FVC,
+    RAIN,
+    SHRUB_COVER,
+    Rules,
+    fill_truth,
+)
 
 __all__ = [
     "ALPINE_DESERT",
@@ -127,6 +134,12 @@ class World:
     def in_year(self, year: int) -> World:
         """Return the same country in another year."""
         return replace(self, year=year)
+
+    def without_weather(self) -> World:
+        """Return the same country as if the rain of every year were the usual."""
+        types = self.types.copy()
+        types[:, RAIN] = 0.0
+        return replace(self, types=types)
 
     def at(
         self,
