@@ -12,6 +12,7 @@ from scipy import stats
 
 from qhsink.cli import cli
 from qhsink.domain.errors import BadInput, Refusal, TableError
+from qhsink.estimation.reliability import UNSEEN
 
 
 @pytest.fixture
@@ -210,6 +211,20 @@ def test_wetland_area_and_protection_rate_by_hand(ask):
     assert rate["n"] == 5
     assert area["verdict"] is None
     assert "湿地保护率" in text
+
+
+def test_a_rate_is_flagged_where_a_large_stratum_met_no_wetland(ask):
+    """40 plots in mapped wetland each side; none of 20 elsewhere, 50,000 ha of it."""
+    plots = "stratum,wetland,protected\n" + "in,1,1\n" * 38 + "in,0,1\n" * 2
+    plots += "out,1,0\n" * 37 + "out,0,0\n" * 3 + "else,0,0\n" * 20
+    flags = {}
+    for rest in (50, 50_000):
+        _, found = ask(
+            "wetland", "--region", "632324", *AUGUST, plots=plots,
+            strata=f"stratum,units,unit_area_ha\nin,500,1\nout,500,1\nelse,{rest},1\n",
+        )  # fmt: skip
+        flags[rest] = found["wetland_protection_rate"]["flags"]
+    assert flags == {50: [], 50_000: [UNSEEN]}
 
 
 def test_the_provinces_wetland_is_judged_by_its_target(ask):

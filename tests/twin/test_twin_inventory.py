@@ -27,6 +27,7 @@ LABELS = (
     "labels in map strata, edges apart",
 )
 SMALL = ("small area: synthetic", "small area: GREG by domain", "small area: EBLUP")
+RATES = ("simple random labels, rate", "labels by map and protection, rate")
 GRADED = ("graded plots", "graded plots, read without error")
 
 TRIED: dict[str, tuple[str, ...]] = {
@@ -77,7 +78,7 @@ TRIED: dict[str, tuple[str, ...]] = {
     "indicators cvcg": ("plots by type and county",),
     "indicators forest": LABELS,
     "indicators forest --definition national": LABELS,
-    "indicators wetland": (*LABELS, *(f"{mode}, rate" for mode in LABELS)),
+    "indicators wetland": (*LABELS, *RATES),
     "indicators grades": GRADED,
     "indicators grades degraded_grassland": GRADED,
     "indicators grades black_soil": GRADED,
@@ -92,7 +93,7 @@ TRIED: dict[str, tuple[str, ...]] = {
     "forest_cover_national": LABELS,
     "growing_stock": (*LABELS, "simple random labels, skewed"),
     "wetland_area": LABELS,
-    "wetland_protection_rate": tuple(f"{mode}, rate" for mode in LABELS),
+    "wetland_protection_rate": RATES,
     "degraded_grassland": GRADED,
     "black_soil": GRADED,
     "sandy_land": GRADED,

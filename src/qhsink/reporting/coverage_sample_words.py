@@ -42,13 +42,14 @@ SAMPLE_REMARKS: Mapping[str, str] = {
     "simple random labels, rate": (
         "share of wetland in the square's western half, taken as protected, by "
         "`indicators wetland`: Student's interval of a ratio of two areas. Wetland is "
-        "clumped, so that either half is met by few plots: flagged below 30 in each."
+        "rare and clumped, so that one half is met by few plots or none: flagged below "
+        "30 in either."
     ),
-    "labels in map strata, rate": (
-        "the same with a map of wetland as strata: most plots are where wetland is, "
-        "and those that the map missed weigh most."
+    "labels by map and protection, rate": (
+        "the same with mapped wetland inside and outside, what is near it, and the "
+        "rest as strata. Flagged likewise, and where plots of a stratum are all alike "
+        "and one of wetland there would outweigh the error."
     ),
-    "labels in map strata, edges apart, rate": "the same with edges apart.",
     "the same plots every year, ten years": (
         "yearly means of 60 plots through `indicators trend`: Theil and Sen's slope, "
         "its interval the slopes that Mann and Kendall's test does not reject. It is "

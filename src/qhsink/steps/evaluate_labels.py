@@ -91,7 +91,7 @@ def label_campaigns(
     map misses lies (Olofsson et al. 2020, Remote Sens. Environ. 236:111492).
     """
     yield draw_simple(mapped.size, trial.label_plots, rng), SIMPLE
-    near = _near(site, mapped) & ~mapped
+    near = near_mapped(site, mapped) & ~mapped
     for strata, mode in (
         (mapped.astype(np.intp), STRATIFIED),
         (mapped + 2 * near.astype(np.intp), EDGED),
@@ -105,7 +105,7 @@ def label_campaigns(
             )
 
 
-def _near(site: Site, mapped: Flags) -> Flags:
+def near_mapped(site: Site, mapped: Flags) -> Flags:
     """Return where what is mapped is within ``EDGE_PX`` pixels, shape (n,)."""
     lattice = np.zeros((site.rows.max() + 1, site.columns.max() + 1), dtype=np.bool_)
     lattice[site.rows, site.columns] = mapped

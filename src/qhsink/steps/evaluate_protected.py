@@ -20,7 +20,7 @@ from qhsink.steps.evaluate_labels import (
     frame_of,
     given,
     is_marsh,
-    label_campaigns,
+    near_mapped,
     plain_line,
     settings,
     visited,
@@ -30,7 +30,17 @@ from qhsink.steps.evaluate_result import PROTECTED, Result
 from qhsink.steps.evaluate_site import Site
 from qhsink.steps.evaluate_totals import as_text
 from qhsink.steps.wetland import wetland_from
-from qhsink.twin.campaign import Drawn, Truth
+from qhsink.twin.campaign import (
+    Drawn,
+    Truth,
+    draw_simple,
+    draw_stratified,
+)
+
+SIMPLE_RATE = "simple random labels, rate"
+AIMED_RATE = "labels by map and protection, rate"
+SUCH_STRATA = 4
+LEAST_PIXELS = 2
 
 
 def protection_rate(
@@ -53,10 +63,33 @@ def protection_rate(
     if labels.true.mean() < LEAST_SHARE or not (labels.true & inside).any():
         return
     true = float(np.mean(inside[labels.true]))
-    for drawn, mode in label_campaigns(site, labels.mapped, trial, rng):
+    for drawn, mode in _campaigns(site, labels.mapped, inside, trial, rng):
         there = visited(site, drawn, truth, trial.plots_rules, rng)
-        plain = plain_line(site, PROTECTED, f"{mode}, rate", true, drawn.index.size)
+        plain = plain_line(site, PROTECTED, mode, true, drawn.index.size)
         yield _rate(site, drawn, (is_marsh(there), inside[drawn.index]), plain, trial)
+
+
+def _campaigns(
+    site: Site,
+    mapped: Flags,
+    inside: Flags,
+    trial: TrialSpec,
+    rng: np.random.Generator,
+) -> Iterator[tuple[Drawn, str]]:
+    """Yield a simple random sample, and one stratified by map and protection.
+
+    Mapped wetland inside and outside, what is near it, and the rest: both parts of the
+    rate are then met by many plots.
+    """
+    yield draw_simple(mapped.size, trial.label_plots, rng), SIMPLE_RATE
+    near = near_mapped(site, mapped) & ~mapped
+    strata = np.where(mapped, np.where(inside, 0, 1), np.where(near, 2, 3))
+    code = np.unique(strata, return_inverse=True)[1].astype(np.intp)
+    sizes = np.bincount(code)
+    if sizes.size == SUCH_STRATA and sizes.min() >= LEAST_PIXELS:
+        least = trial.label_plots // (SUCH_STRATA + 1)
+        drawn = draw_stratified(code, trial.label_plots, minimum=least, rng=rng)
+        yield drawn, AIMED_RATE
 
 
 def protected(site: Site) -> Flags:

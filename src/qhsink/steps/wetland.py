@@ -15,12 +15,13 @@ from qhsink.domain.estimate import Estimate, Verdict
 from qhsink.domain.indicator import Measure
 from qhsink.domain.period import parse_month
 from qhsink.domain.reliability import IntervalRules
-from qhsink.estimation.reliability import sample_flags
+from qhsink.estimation.reliability import sample_flags, strata_flags
 from qhsink.indicators.definitions import admit
 from qhsink.indicators.ratio import area_share
 from qhsink.steps.estimates import verdict_on
 from qhsink.steps.sampled_area import (
     AreaRequest,
+    AreaSample,
     area_sample,
     design_based,
     flags,
@@ -114,7 +115,7 @@ def wetland_from(
         "wetland_protection_rate",
         share,
         n=int(wet.sum()),
-        doubts=_rate_doubts(wet & safe, wet & ~safe, rules),
+        doubts=_rate_doubts(sample, wet, safe, share, rules),
     )
     return WetlandResult(
         area,
@@ -125,11 +126,25 @@ def wetland_from(
 
 
 def _rate_doubts(
-    inside: NDArray[np.bool_], outside: NDArray[np.bool_], rules: IntervalRules
+    sample: AreaSample,
+    wet: NDArray[np.bool_],
+    safe: NDArray[np.bool_],
+    share: Measure,
+    rules: IntervalRules,
 ) -> tuple[str, ...]:
-    """Return what speaks against the rate: both of its parts must have been met."""
-    for part in (inside, outside):
+    """Return what speaks against the rate: both of its parts must have been met.
+
+    A stratum where no wetland was met says nothing of either; what one plot of wetland
+    there would move weighs against the error of the rate.
+    """
+    for part in (wet & safe, wet & ~safe):
         found = sample_flags(part.astype(np.float64), kind="t", rules=rules)
         if found:
             return found
-    return ()
+    design = sample.design
+    return strata_flags(
+        sample.unit_ha * wet * (safe - share.value),
+        design.stratum,
+        design.weight,
+        se=share.se * sample.moments(wet).value,
+    )
