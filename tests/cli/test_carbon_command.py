@@ -114,6 +114,27 @@ def test_totals_of_the_province_are_held_against_its_bands(carbon):
     assert any("grass_biomass_carbon" in w for w in there["warnings"])
 
 
+def test_flags_of_estimates_stand_among_the_warnings_of_every_output(carbon, tmp_path):
+    """A map's total that no plot stands behind is not calibrated as carbon either."""
+    columns = HEAD.replace("unit\n", "unit,flags\n")
+    rows = GRASS.replace("km2\n", "km2,\n").replace("m-2\n", "m-2,not calibrated\n")
+    (tmp_path / "flagged.csv").write_text(columns + rows, encoding="utf-8")
+    out = tmp_path / "flagged.json"
+    page = tmp_path / "flagged.html"
+    told = ["--stocks", str(tmp_path / "flagged.csv"), "--html", str(page)]
+    asked = ["carbon", *told, "--draws", "1000", "--tolerance", "0.15"]
+    text = CliRunner().invoke(cli, asked, standalone_mode=False).stdout
+    CliRunner().invoke(cli, [*asked, "--json", str(out)], standalone_mode=False)
+    said = "biomass of grassland, as its estimate says: not calibrated"
+    assert f"warning: {said}" in text
+    assert json.loads(out.read_text("utf-8"))["warnings"][0] == said
+    html = page.read_text("utf-8")
+    assert said in html
+    assert "地上生物量密度的估计带有标记：未经本地地面样地校准" in html
+    _, plain = carbon(GRASS)
+    assert not any("as its estimate says" in one for one in plain["warnings"])
+
+
 def test_equal_seeds_give_equal_limits_whatever_the_order_of_rows(carbon):
     one, turned = (carbon(table)[1] for table in (GRASS + SPRUCE, SPRUCE + GRASS))
     assert turned["monte_carlo"]["ci_carbon_t"] == pytest.approx(

@@ -333,6 +333,17 @@ def test_sink_grades_by_density_by_hand(ask):
     assert second["name_zh"] == "不定级"
     assert sum(second["probabilities"]) == pytest.approx(1)
     assert "无官方规定" in text
+    # The reference's standard deviation is 29.0: 2 and 5 are known well against it.
+    assert first["flags"] == second["flags"] == []
+    few = "unit,type,density,density_se,density_df\nA,meadow,90,2,4\n"
+    _, found = ask("sink-grade", *AUGUST, units=few, reference=SOILS)
+    chance = 1 - stats.t(4).cdf((limits[3] - 90) / 2)
+    assert found["units"][0]["probabilities"][4] == pytest.approx(chance)
+    poor = "unit,type,density,density_se\nA,meadow,90,8.8\n"
+    text, found = ask("sink-grade", *AUGUST, units=poor, reference=SOILS)
+    said = "not calibrated: error wide against the reference"
+    assert found["units"][0]["flags"] == [said]
+    assert f"未校准 {said}" in text
 
 
 def test_sink_grades_by_three_components_say_how_the_weights_matter(ask):

@@ -11,8 +11,11 @@ from scipy import stats
 from qhsink.domain.errors import BadInput, Refusal
 from qhsink.domain.indicator import Measure
 from qhsink.indicators.grades import (
+    ERROR_TOO_WIDE,
+    MOST_ERROR,
     adjusted_p_values,
     dynamic_states,
+    error_flags,
     reference_limits,
     sink_grade,
 )
@@ -38,6 +41,40 @@ def test_no_grade_where_none_is_likely():
 def test_without_error_the_grade_is_certain_and_limits_belong_below():
     assert sink_grade(Measure(20.0, 0.0, "t C ha-1"), LIMITS).grade == 2
     assert sink_grade(Measure(20.1, 0.0, "t C ha-1"), LIMITS).grade == 3
+
+
+def test_an_error_wide_against_the_reference_is_flagged():
+    """Ten units, 1 to 10: their standard deviation is 3.028."""
+    reference = {"density": list(range(1, 11)), "rate": [0.0, 2.0] * 5}
+    narrow, wide = Measure(5.0, 0.9, "t C ha-1"), Measure(5.0, 0.92, "t C ha-1")
+    assert error_flags({"density": narrow}, reference) == ()
+    assert error_flags({"density": wide}, reference) == (ERROR_TOO_WIDE,)
+    poor = Measure(1.0, 1.0, "t C ha-1 yr-1")
+    both = {"density": narrow, "rate": poor}
+    assert error_flags(both, reference) == (ERROR_TOO_WIDE,)
+
+
+@pytest.mark.parametrize(("ratio", "most"), [(0.1, 0.02), (MOST_ERROR, 0.05)])
+def test_unflagged_grades_are_right_nearly_as_often_as_they_say(ratio, most):
+    """Units like the reference, known to ``ratio`` of its spread, and far worse."""
+    rng = np.random.default_rng(7)
+    limits = stats.norm.ppf([0.2, 0.4, 0.6, 0.8])
+    gap = {}
+    for error in (ratio, 1.0):
+        true = rng.normal(size=4000)
+        graded = [
+            sink_grade(Measure(float(seen), error, "t C ha-1"), limits)
+            for seen in true + error * rng.normal(size=true.size)
+        ]
+        named = [
+            (one.grade == 1 + np.searchsorted(limits, value), max(one.probabilities))
+            for one, value in zip(graded, true, strict=True)
+            if one.grade is not None
+        ]
+        right, said = np.mean(named, axis=0)
+        gap[error] = said - right
+    assert gap[ratio] < most
+    assert gap[1.0] > 0.2
 
 
 @given(st.floats(-50, 100), st.floats(0.0, 40.0), st.sampled_from([3.0, 30.0, np.inf]))

@@ -28,6 +28,8 @@ LABELS = (
 )
 SMALL = ("small area: synthetic", "small area: GREG by domain", "small area: EBLUP")
 RATES = ("simple random labels, rate", "labels by map and protection, rate")
+CLIPPED = ("clipped plots by type and county",)
+MAPPED = ("map total, as reported", "map total, members alone")
 GRADED = ("graded plots", "graded plots, read without error")
 
 TRIED: dict[str, tuple[str, ...]] = {
@@ -73,7 +75,11 @@ TRIED: dict[str, tuple[str, ...]] = {
     "estimate small-area --fit ml": (f"{SMALL[0]}, ML", f"{SMALL[2]}, ML"),
     "estimate change": ("plots measured twice", "members aligned"),
     "estimate model": ("model", "model + correlated residuals"),
-    "estimate hybrid": ("hybrid (lidar tracks)",),
+    "estimate hybrid": (
+        "hybrid (lidar tracks)",
+        "map along lidar tracks",
+        "map corrected by lidar tracks",
+    ),
     "estimate calibrated": ("calibrated map",),
     "indicators cvcg": ("plots by type and county",),
     "indicators forest": LABELS,
@@ -87,6 +93,23 @@ TRIED: dict[str, tuple[str, ...]] = {
         "the same plots every year, ten years",
         "the same plots every year, five years",
     ),
+    "indicators forage": CLIPPED,
+    "indicators sink-grade": ("by density", "by density and rate"),
+    "indicators sink-state": ("states of units judged together",),
+    "carbon": ("carbon of plots: sum",),
+    "carbon --route either": ("carbon of plots: sum",),
+    "carbon --route biomass": ("carbon of plots: forest, above-ground",),
+    "arbor_area_map": MAPPED,
+    "canopy_cover_map": MAPPED,
+    "shrub_cover_map": MAPPED,
+    "agb_grass_map": MAPPED,
+    "agb_forest_map": (*MAPPED, "map corrected by lidar tracks"),
+    "growing_stock_map": MAPPED,
+    "forage_yield": CLIPPED,
+    "carrying_capacity": CLIPPED,
+    "carbon_stock": ("carbon of plots: sum",),
+    "sink_grade": ("by density", "by density and rate"),
+    "sink_state": ("states of units judged together",),
     "fvc_peak": ("model + correlated residuals", "difference (map)"),
     "fvc_month": ("model + correlated residuals", "difference (map)"),
     "cvcg": ("plots by type and county",),
@@ -104,6 +127,7 @@ TRIED: dict[str, tuple[str, ...]] = {
     "change.paired_change": ("plots measured twice",),
     "domains.estimate_by_domain": ("plots of the sub-region alone",),
     "hybrid.hybrid_mean": ("hybrid (lidar tracks)",),
+    "hybrid.mean_of_clusters": ("map corrected by lidar tracks",),
     "small_area.eblup": ("small area: EBLUP",),
     "small_area.greg_by_domain": ("small area: GREG by domain",),
     "small_area.synthetic": ("small area: synthetic",),
@@ -111,7 +135,8 @@ TRIED: dict[str, tuple[str, ...]] = {
 }
 """What is offered, and modes of the trial that try it."""
 
-OF_TARGETS = "of maps of other targets: they need a run of every target's model"
+NO_COMMAND = "defined, and made by no command"
+OTHER_TREES = "lines of volume to biomass that are not of the twin's trees"
 ANOTHER_RULE = "the same estimator under another definition of what is counted"
 RECORDS = "from official records: no estimate, no interval"
 PART = "a step of estimators that are tried"
@@ -121,29 +146,14 @@ UNTRIED: dict[str, str] = {
     "indicators list": "tells definitions",
     "indicators show": "tells definitions",
     "indicators forest --definition fao": ANOTHER_RULE,
-    "indicators forage": OF_TARGETS,
-    "indicators sink-grade": OF_TARGETS,
-    "indicators sink-state": OF_TARGETS,
-    "carbon": OF_TARGETS,
+    "carbon --route growing_stock": OTHER_TREES,
     "forest_cover_fao": ANOTHER_RULE,
-    "arbor_area_map": OF_TARGETS,
-    "canopy_cover_map": OF_TARGETS,
-    "shrub_cover_map": OF_TARGETS,
-    "agb_grass_map": OF_TARGETS,
-    "agb_forest_map": OF_TARGETS,
-    "growing_stock_map": OF_TARGETS,
     "protected_area_share": RECORDS,
     "national_park_share": RECORDS,
     "sandy_land_treated": RECORDS,
-    "forage_yield": OF_TARGETS,
-    "carrying_capacity": OF_TARGETS,
-    "carbon_stock": OF_TARGETS,
-    "carbon_change": OF_TARGETS,
-    "sink_grade": OF_TARGETS,
-    "sink_state": OF_TARGETS,
+    "carbon_change": NO_COMMAND,
     "domains.present": PART,
-    "draws.draw_members": OF_TARGETS,
-    "hybrid.mean_of_clusters": PART,
+    "draws.draw_members": PART,
     "intervals.limits": PART,
     "model_based.cluster_mean": PART,
     "model_based.hybrid_variance": PART,

@@ -28,8 +28,8 @@ PROPOSAL = "本项目建议的分级，无官方规定 (a proposal of this proje
     "--units",
     required=True,
     type=FILE,
-    help="CSV: unit,type,density,density_se [t C ha-1][,rate,rate_se,stability,"
-    "stability_se].",
+    help="CSV: unit,type,density,density_se [t C ha-1][,density_df][,rate,rate_se,"
+    "stability,stability_se].",
 )
 @click.option(
     "--reference",
@@ -67,6 +67,7 @@ def sink_grade(
             chances = " ".join(f"{chance:.2f}" for chance in row.grade.probabilities)
             held = row.same_under_other_weights
             robust = "" if held is None else f"; {100 * held:.0f} % of weights agree"
+            robust += f"; 未校准 {', '.join(row.flags)}" if row.flags else ""
             click.echo(
                 f"{row.unit} ({row.ecosystem}): {names[row.grade.grade]} "
                 f"{row.grade.grade or '-'}; P(1..5) {chances}{robust}"
@@ -84,6 +85,7 @@ def sink_grade(
                     "name_zh": names[row.grade.grade],
                     "probabilities": list(row.grade.probabilities),
                     "same_under_other_weights": row.same_under_other_weights,
+                    "flags": list(row.flags),
                 }
                 for row in found
             ],

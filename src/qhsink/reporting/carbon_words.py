@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from qhsink.reporting.digits import decimals_for, number_text
-from qhsink.reporting.wording import Words
+from qhsink.reporting.wording import Words, flag_words
 
 POOLS = {
     "above-ground": "地上生物量",
@@ -134,6 +134,11 @@ def _wide(parts: Mapping[str, str]) -> str:
     )
 
 
+def _flagged(parts: Mapping[str, str]) -> str:
+    flags = "、".join(flag_words(flag).zh for flag in parts["flags"].split("; "))
+    return f"{source_words(parts['source']).zh}的估计带有标记：{flags}。"
+
+
 def _no_soil(parts: Mapping[str, str]) -> str:
     return f"{ecosystem_words(parts['of']).zh}未计土壤碳，而土壤占其碳储量的大部分。"
 
@@ -158,6 +163,7 @@ def _sources(names: str) -> str:
 
 _WARNINGS: tuple[tuple[str, Callable[[Mapping[str, str]], str]], ...] = (
     (r"no soil carbon in the balance of (?P<of>\w+): .+", _no_soil),
+    (r"(?P<source>.+), as its estimate says: (?P<flags>.+)", _flagged),
     (r"standard errors assumed, not measured: (?P<names>.+)", _assumed),
     (
         (

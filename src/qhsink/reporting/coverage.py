@@ -19,6 +19,7 @@ from qhsink.reporting.coverage_text import (
     verdict_lines,
 )
 from qhsink.reporting.coverage_words import (
+    CLASS_READINGS,
     LIE_MODES,
     LIES,
     NAMES,
@@ -30,6 +31,7 @@ from qhsink.reporting.coverage_words import (
 
 def write_coverage_page(
     summary: pd.DataFrame,
+    classes: pd.DataFrame,
     verdicts: pd.DataFrame,
     lies: pd.DataFrame,
     trial: Trial,
@@ -39,8 +41,8 @@ def write_coverage_page(
 
     Parameters
     ----------
-    summary, verdicts, lies : DataFrame
-        From ``twin.scoring``; ``lies`` may be empty.
+    summary, classes, verdicts, lies : DataFrame
+        From ``twin.scoring``; all but ``summary`` may be empty.
     """
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("qhsink.reporting", "templates"),
@@ -49,6 +51,7 @@ def write_coverage_page(
     )
     told = ((name, verdict_lines(verdicts, name)) for name in NAMES)
     said = {name: sizes for name, sizes in told if sizes}
+    modes = {*summary["mode"], *classes.get("mode", ())}
     text = templates.get_template("coverage.html.j2").render(
         trial=trial,
         tables=list(indicator_tables(summary, trial)),
@@ -56,13 +59,15 @@ def write_coverage_page(
         distances=sorted({abs(d) for d in verdicts.get("distance", ())}),
         names=NAMES,
         readings=READINGS,
+        class_readings=CLASS_READINGS,
         modes_zh=MODES_ZH,
-        remarks={m: r for m, r in REMARKS.items() if m in set(summary["mode"])},
+        remarks={m: r for m, r in REMARKS.items() if m in modes},
+        classes=classes.to_dict("records"),
         notes=NOTES,
         lies=lie_lines(lies),
         lie_names=LIES,
         lie_modes=LIE_MODES,
     )
     (folder / "coverage.html").write_text(text, encoding="utf-8")
-    markdown = coverage_markdown(summary, verdicts, lies, trial)
+    markdown = coverage_markdown(summary, classes, verdicts, lies, trial)
     (folder / "coverage.md").write_text(markdown, encoding="utf-8")

@@ -22,6 +22,18 @@ from qhsink.reporting.coverage_words import (
 
 
 @dataclass(frozen=True, slots=True)
+class TargetTrial:
+    """What was tried where every target is mapped."""
+
+    worlds: int
+    square_km: float
+    """Edge of a square [km]."""
+    part_km: float
+    """Edge of a unit whose sink is graded [km]."""
+    pixel_m: float
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """What was tried."""
 
@@ -47,17 +59,22 @@ class Trial:
     label_plots: int
     """Plots of a campaign for what is rare."""
     pixel_m: float
+    targets: TargetTrial
+    """The worlds in which every target is mapped."""
     code: str
     """Digest of the code that was tried."""
 
     @property
     def sizes(self) -> dict[str, str]:
         """Names of the region sizes."""
-        joined = len(self.regions) * self.square_km**2
+        count, small = len(self.regions), self.targets
         return {
             "part": f"{self.part_km**2:,.0f} km²",
             "square": f"{self.square_km**2:,.0f} km²",
-            "all": f"{joined:,.0f} km² in {len(self.regions)}",
+            "all": f"{count * self.square_km**2:,.0f} km² in {count}",
+            "target part": f"{small.part_km**2:.3g} km²",
+            "target square": f"{small.square_km**2:,.0f} km²",
+            "target squares": f"{count * small.square_km**2:,.0f} km² in {count}",
         }
 
 
@@ -72,10 +89,14 @@ VerdictLines = dict[str, dict[str, dict[float, Shares]]]
 
 
 def coverage_markdown(
-    summary: pd.DataFrame, verdicts: pd.DataFrame, lies: pd.DataFrame, trial: Trial
+    summary: pd.DataFrame,
+    classes: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    lies: pd.DataFrame,
+    trial: Trial,
 ) -> str:
     """Return the trial as a whole Markdown page, ready for ``docs/``."""
-    lines = [*_head(trial), *_readings(summary, trial)]
+    lines = [*_head(trial), *_readings(summary, classes, trial)]
     for table in indicator_tables(summary, trial):
         lines += [
             f"## {table['en'][0].upper()}{table['en'][1:]}",
@@ -85,6 +106,7 @@ def coverage_markdown(
         ]
         lines += [_row(row) for row in table["rows"]]
         lines.append("")
+    lines += [*_classes(classes, trial)]
     lines += [*_verdicts(verdicts, trial), *_lies(lies, trial)]
     return "\n".join([*lines, ""])
 
@@ -113,6 +135,14 @@ def _head(trial: Trial) -> Iterator[str]:
         "truth. Parameters: `config/evaluate.toml`. Everything is simulated."
     )
     yield ""
+    if trial.targets.worlds:
+        yield (
+            f"{trial.targets.worlds} of the worlds map every target too, on squares of "
+            f"{trial.targets.square_km:g} km ({trial.sizes['target square']}) with "
+            f"{trial.targets.pixel_m:g} m pixels and the models of "
+            "`config/demo-targets.toml`, which no such world has taught."
+        )
+        yield ""
     yield (
         "In brackets: 95 % binomial limits (Clopper and Pearson), as if estimates were "
         "independent. Those of one world share its scenes and its map, so the map-only "
@@ -123,7 +153,9 @@ def _head(trial: Trial) -> Iterator[str]:
     yield ""
 
 
-def _readings(summary: pd.DataFrame, trial: Trial) -> Iterator[str]:
+def _readings(
+    summary: pd.DataFrame, classes: pd.DataFrame, trial: Trial
+) -> Iterator[str]:
     """Yield which modes cover, which do not, and what their intervals leave out."""
     yield "## Which 90 % intervals cover 85 to 95 % of the time"
     yield ""
@@ -143,7 +175,7 @@ def _readings(summary: pd.DataFrame, trial: Trial) -> Iterator[str]:
     yield "What each interval holds, and what it leaves out:"
     yield ""
     for mode, remark in REMARKS.items():
-        if mode in set(summary["mode"]):
+        if mode in {*summary["mode"], *classes.get("mode", ())}:
             yield f"* {mode}: {remark}"
     yield ""
 
@@ -183,6 +215,8 @@ def _figure(value: float) -> str:
 
 
 def _covers(row: dict[str, Any], level: int) -> str:
+    if row[f"cover{level}"] != row[f"cover{level}"]:
+        return "–"
     low, high = row[f"cover{level}_low"], row[f"cover{level}_high"]
     return f"**{row[f'cover{level}']:.1%}** ({low:.1%} to {high:.1%})"
 
@@ -221,6 +255,34 @@ def _both_sides(lines: pd.DataFrame) -> Shares:
         "not met": float(below.mean()) if len(below) else float("nan"),
         "open": float(lines["open"].mean()),
     }
+
+
+def _classes(classes: pd.DataFrame, trial: Trial) -> Iterator[str]:
+    """Yield how often named classes are true ones."""
+    if classes.empty:
+        return
+    yield "## Grades and states"
+    yield ""
+    yield (
+        "A class is named where it is likely enough: of how many units, how sure it is "
+        "said to be, and how often it is the true one. Where some units carry a flag, "
+        "the others are counted."
+    )
+    yield ""
+    yield "| what | mode | units | named | flagged | said | right | reading |"
+    yield "|---|---|---:|---:|---:|---:|---|---|"
+    for row in classes.to_dict("records"):
+        name = NAMES.get(row["indicator"], ("", row["indicator"]))[1]
+        right = "–"
+        if row["judged"]:
+            right = f"**{row['right']:.1%}** ({row['right_low']:.1%} to "
+            right += f"{row['right_high']:.1%}, n {row['judged']})"
+        yield (
+            f"| {name} | {row['mode']} | {row['units']} of "
+            f"{trial.sizes[row['size']]} | {row['named']:.1%} | {row['flagged']:.1%} "
+            f"| {row['said']:.1%} | {right} | {row['reading']} |"
+        )
+    yield ""
 
 
 def _verdicts(verdicts: pd.DataFrame, trial: Trial) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qhsink.reporting.coverage_sample_words import SAMPLE_REMARKS
+from qhsink.reporting.coverage_target_words import TARGET_NAMES, TARGET_REMARKS
 
 REMARKS: Mapping[str, str] = {
     "model": (
@@ -162,6 +163,7 @@ REMARKS: Mapping[str, str] = {
         "covered 83 % on four worlds where this covers 89 %."
     ),
     **SAMPLE_REMARKS,
+    **TARGET_REMARKS,
 }
 """What each mode's interval holds, and what it leaves out."""
 
@@ -174,6 +176,14 @@ READINGS: Mapping[str, str] = {
     "no estimate": "无估计",
 }
 """What coverage says, in Chinese."""
+
+CLASS_READINGS: Mapping[str, str] = {
+    "as sure as it says": "与所称相符",
+    "too sure": "过于肯定",
+    "too sure, within chance": "过于肯定（或属偶然）",
+    "none named": "未给出",
+}
+"""What named classes say, in Chinese."""
 
 NAMES: Mapping[str, tuple[str, str]] = {
     "fvc_peak": ("生长盛期植被覆盖度均值", "mean peak vegetation cover"),
@@ -196,6 +206,7 @@ NAMES: Mapping[str, tuple[str, str]] = {
     "sandy_share": ("沙化土地各类占比", "sandy land by grade, share"),
     "fvc_trend": ("盛期植被覆盖度年变化趋势", "trend of mean peak cover, per year"),
     "fvc_change": ("盛期植被覆盖度五年变化", "change of mean peak cover in five years"),
+    **TARGET_NAMES,
 }
 
 NOTES = (
@@ -217,9 +228,11 @@ NOTES = (
         "flag, the line counts the others, and says how many were flagged."
     ),
     (
-        "Not in the trial: `estimate hybrid` on a run's own map, forage, sink grades "
-        "and states, carbon, and totals of maps of other targets, which are flagged as "
-        "every model-only number."
+        "Not in the trial: forest by the FAO's definition, which counts otherwise by "
+        "the same estimator; `carbon --route growing_stock`, whose lines are not of "
+        "the twin's trees; the change of carbon, which no command makes; registers "
+        "without an error. What is offered, and what tries it, is listed in "
+        "`tests/twin/test_twin_inventory.py`."
     ),
 )
 """What a reader must know before the figures, whatever they are."""

@@ -41,7 +41,7 @@ from qhsink.estimation.propagate import (
     rowwise,
 )
 from qhsink.steps.carbon_chain import Chain
-from qhsink.steps.carbon_doubts import band_warnings, error_warnings
+from qhsink.steps.carbon_doubts import band_warnings, error_warnings, flag_warnings
 
 SHARE_DRAWS = 2048
 """Draws of each base sample behind the variance shares, at most."""
@@ -196,6 +196,7 @@ def carbon_balance(
         deductions=_deductions(balance.dioxide.value, propagated, request, settings),
         left_out=balance.left_out,
         warnings=(
+            *flag_warnings(rows),
             *warnings_on_scope(balance),
             *band_warnings(
                 chain,

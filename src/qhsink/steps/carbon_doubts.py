@@ -65,6 +65,27 @@ def band_warnings(
     )
 
 
+def flag_warnings(rows: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    """Return the flags that estimates in a stocks table came with.
+
+    A total of a map that is not calibrated is not so either as carbon.
+
+    Parameters
+    ----------
+    rows : sequence of mappings
+        Text cells by column; those of ``flags`` may be blank or absent.
+    """
+    said = (
+        (row["ecosystem"], row["quantity"], (row.get("flags") or "").strip())
+        for row in rows
+    )
+    return tuple(
+        f"{quantity} of {ecosystem}, as its estimate says: {flags}"
+        for ecosystem, quantity, flags in said
+        if flags
+    )
+
+
 def error_warnings(chain: Chain) -> tuple[str, ...]:
     """Return what is doubtful about the errors themselves."""
     z = NormalDist().inv_cdf(0.975)

@@ -26,7 +26,7 @@ from qhsink.config.reliability import load_interval_rules
 from qhsink.domain.errors import BadInput, QhsinkError
 from qhsink.registry import load_model
 from qhsink.reporting.coverage import write_coverage_page
-from qhsink.reporting.coverage_text import Trial
+from qhsink.reporting.coverage_text import TargetTrial, Trial
 from qhsink.steps.evaluate_modes import (
     judge_further,
     judge_maps_of_change,
@@ -35,15 +35,22 @@ from qhsink.steps.evaluate_modes import (
 )
 from qhsink.steps.evaluate_places import TrialSpec, load_trial, squares
 from qhsink.steps.evaluate_samples import judge_samples
+from qhsink.steps.evaluate_target_modes import judge_targets
+from qhsink.steps.evaluate_targets import judges_targets, targets_inputs
 from qhsink.steps.evaluate_world import run_world
 from qhsink.store import Key, code_version, make_key
 from qhsink.twin.lies import LIES, Lie
-from qhsink.twin.scoring import summarise, summarise_lies, wrong_verdicts
+from qhsink.twin.scoring import (
+    summarise,
+    summarise_classes,
+    summarise_lies,
+    wrong_verdicts,
+)
 
 PACKAGES = (
     "qhsink.domain", "qhsink.grid", "qhsink.sources", "qhsink.imagery",
     "qhsink.mapping", "qhsink.estimation", "qhsink.indicators", "qhsink.steps",
-    "qhsink.twin",
+    "qhsink.twin", "qhsink.accounting",
 )  # fmt: skip
 
 DEFAULT_REGIONS = ("632221", "632324", "632626")
@@ -79,6 +86,8 @@ class Evaluation:
     rows: pd.DataFrame
     """Every estimate beside its truth."""
     summary: pd.DataFrame
+    classes: pd.DataFrame
+    """Of grades and states: how often a class that is named is the true one."""
     verdicts: pd.DataFrame
     lies: pd.DataFrame
     """What each lie did; empty where none was asked for."""
@@ -124,10 +133,12 @@ def evaluate(
     failed = {job.seed: faults[job.path] for job in honest if job.path in faults}
     rows = _rows(honest, next(iter(failed.values()), ""))
     summary, verdicts = summarise(rows), wrong_verdicts(rows, trial.lines)
+    classes = summarise_classes(rows)
     lies = _lies(order, jobs)
     for name, table in (
         ("estimates", rows),
         ("coverage", summary),
+        ("classes", classes),
         ("verdicts", verdicts),
         ("lies", lies),
     ):
@@ -146,10 +157,16 @@ def evaluate(
         further_campaigns=trial.further_campaigns,
         label_plots=trial.label_plots,
         pixel_m=trial.pixel_size_m,
+        targets=TargetTrial(
+            worlds=int(rows.loc[rows["size"] == "target square", "world"].nunique()),
+            square_km=trial.targets.square_m / 1000.0,
+            part_km=trial.targets.square_m / trial.targets.parts / 1000.0,
+            pixel_m=trial.targets.pixel_size_m,
+        ),
         code=code_version(*PACKAGES),
     )
-    write_coverage_page(summary, verdicts, lies, facts, out)
-    return Evaluation(rows, summary, verdicts, lies, failed, out)
+    write_coverage_page(summary, classes, verdicts, lies, facts, out)
+    return Evaluation(rows, summary, classes, verdicts, lies, failed, out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +235,16 @@ def _key(order: Order, trial: TrialSpec, seed: int) -> Key:
             ),
             "twin": (project_dir() / "config" / "twin.toml").read_text("utf-8"),
             "rules": dataclasses.asdict(load_interval_rules(project_dir())),
+            **_targets_inputs(order, trial, seed),
         },
     )
+
+
+def _targets_inputs(order: Order, trial: TrialSpec, seed: int) -> dict[str, object]:
+    """Return what else a world rests on whose every target is mapped."""
+    if order.lie is not None or not judges_targets(seed, trial):
+        return {}
+    return {"targets": targets_inputs(trial)}
 
 
 def _fill(
@@ -300,5 +325,8 @@ def world_rows(
             seed, places, trial=trial.earlier, folder=scratch / "earlier"
         )
         results += judge_maps_of_change(before.sites, run.sites, trial, model.id)
+    if order.lie is None and judges_targets(seed, trial):
+        (scratch / "targets").mkdir()
+        results += judge_targets(seed, order.regions, trial, scratch / "targets")
     frame = pd.DataFrame([result.to_row() for result in results])
     return frame.assign(world=seed, excluded=len(run.plan.excluded))

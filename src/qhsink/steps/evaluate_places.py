@@ -22,10 +22,50 @@ from qhsink.regions.database import RegionDatabase, load_database
 from qhsink.twin.campaign import PlotRules
 from qhsink.twin.footprints import FootprintRules
 
-Size = Literal["part", "square", "all"]
-"""One sub-region, one square, or all squares of a world together."""
+Size = Literal[
+    "part", "square", "all", "target part", "target square", "target squares"
+]
+"""One sub-region, one square, or all squares of a world together; the same of the
+squares on which every target is mapped."""
 
 Month = Annotated[str, Field(pattern=r"^\d{4}-\d\d$")]
+
+
+class GrazingTruth(BaseModel):
+    """What is true of grazing in the simulated country; no statement about Qinghai."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    utilisation: Annotated[float, Field(gt=0, le=1)]
+    """Share of the forage that may be eaten."""
+    edible: Annotated[float, Field(gt=0, le=1)]
+    """Edible share of the dry matter."""
+    intake_kg: Annotated[float, Field(gt=0)]
+    """Dry matter per sheep unit and day [kg]."""
+    days: Annotated[float, Field(gt=0, le=366)]
+    """Days of grazing in the year."""
+    herd_share: Annotated[float, Field(gt=0)]
+    """Actual herds over what the forage feeds."""
+
+
+class TargetSquares(BaseModel):
+    """Squares of the worlds in which every target is mapped."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: str
+    """File in ``config/`` that names the models."""
+    pixel_size_m: Annotated[float, Field(gt=0)]
+    """Pixel of archive and maps [m]: what the models learnt from."""
+    square_m: Annotated[float, Field(gt=0)]
+    """Edge of a square [m]."""
+    parts: Annotated[int, Field(ge=2)]
+    """Units along each edge that sinks are graded by."""
+    plots_per_part: Annotated[int, Field(ge=2)]
+    """Plots of such a unit."""
+    factor_cv: Annotated[float, Field(ge=0, le=1)]
+    """Relative error of rates and herds of forage, as they are stated."""
+    grazing: GrazingTruth
 
 
 class TrialSpec(BaseModel):
@@ -39,6 +79,8 @@ class TrialSpec(BaseModel):
     """Month that is run; it must end after the peak season."""
     month_every: Annotated[int, Field(ge=1)]
     """Every how many-th world judges the month's cover beside that of the peak."""
+    targets_every: Annotated[int, Field(ge=1)]
+    """Every how many-th world maps all targets too, on squares of its own."""
     pixel_size_m: Annotated[float, Field(gt=0)]
     """Pixel of archive and maps [m]."""
     square_m: Annotated[float, Field(gt=0)]
@@ -69,6 +111,7 @@ class TrialSpec(BaseModel):
     """Targets judged, as target minus truth."""
     plots_rules: PlotRules
     footprint_rules: FootprintRules
+    targets: TargetSquares
 
     @property
     def earlier(self) -> TrialSpec:
@@ -76,6 +119,14 @@ class TrialSpec(BaseModel):
         month = f"{self.earlier_year}{self.month[4:]}"
         never = {"year": self.earlier_year, "month": month, "month_every": 1 << 40}
         return self.model_copy(update=never)
+
+    @property
+    def on_targets(self) -> TrialSpec:
+        """The same on the squares where every target is mapped."""
+        names = ("pixel_size_m", "square_m", "parts")
+        return self.model_copy(
+            update={name: getattr(self.targets, name) for name in names}
+        )
 
     @property
     def mid_month(self) -> dt.date:

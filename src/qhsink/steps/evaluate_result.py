@@ -25,6 +25,8 @@ OVERALL, USERS, PRODUCERS = "overall_accuracy", "users_accuracy", "producers_acc
 PROTECTED, TREND = "wetland_protection_rate", "fvc_trend"
 HERBS_PER_COVER = "herbs_per_cover"
 BALD, STEEPNESS, SANDY = "black_soil_share", "black_soil_slope_share", "sandy_share"
+FORAGE, CAPACITY, STOCKING = "forage_yield", "carrying_capacity", "overstocking"
+CARBON, GRADE, STATE = "carbon_stock", "sink_grade", "sink_state"
 JUDGED = (COVER, MONTH, FOREST, CVCG)
 """Indicators whose verdicts are counted: those that targets are set for."""
 
@@ -53,10 +55,12 @@ class Result:
     refusal: str = ""
     verdicts: Mapping[float, str] = field(default_factory=dict)
     """Outcome against the truth plus a distance, by distance."""
+    said: float = math.nan
+    """Probability that the class ``value`` is named with; NaN of numbers."""
 
     def interval(self, confidence: float) -> tuple[float, float] | None:
         """Return the limits; None where there are none."""
-        if self.stated:
+        if self.stated or not math.isnan(self.said):
             return self.stated.get(confidence)
         return limits(
             self.value,

@@ -19,6 +19,7 @@ from qhsink.indicators.grades import (
     SinkGrade,
     UnitState,
     dynamic_states,
+    error_flags,
     reference_limits,
     sink_grade,
 )
@@ -58,6 +59,8 @@ class GradedUnit:
     """Grade, None where no class is likely enough, and probabilities."""
     same_under_other_weights: float | None
     """Share of all weights that give this grade; None where density alone does."""
+    flags: tuple[str, ...] = ()
+    """What speaks against the probabilities."""
 
 
 def sink_grades(
@@ -68,8 +71,9 @@ def sink_grades(
     Parameters
     ----------
     units : DataFrame
-        Text cells: ``unit,type,density,density_se[,rate,rate_se,stability,
-        stability_se]``.
+        Text cells: ``unit,type,density,density_se[,density_df][,rate,rate_se,
+        stability,stability_se]``; degrees of freedom of the density's standard error,
+        where density alone makes the grade, are taken as many where absent.
     reference : DataFrame
         ``type,density[,rate,stability]``: at least 30 units of a type.
 
@@ -103,6 +107,8 @@ class _Unit:
     unit: str
     ecosystem: str
     components: dict[str, Measure]
+    density_df: float
+    """Degrees of freedom of the density's standard error."""
 
 
 def _rows(units: pd.DataFrame, names: list[str]) -> list[_Unit]:
@@ -118,6 +124,9 @@ def _rows(units: pd.DataFrame, names: list[str]) -> list[_Unit]:
     error = {
         name: numbers(units, f"{name}_se", table=UNITS, minimum=0.0) for name in names
     }
+    df = np.full(len(ids), math.inf)
+    if "density_df" in units.columns:
+        df = numbers(units, "density_df", table=UNITS, minimum=1.0)
     return [
         _Unit(
             ids[at],
@@ -128,6 +137,7 @@ def _rows(units: pd.DataFrame, names: list[str]) -> list[_Unit]:
                 )
                 for name in names
             },
+            float(df[at]),
         )
         for at in range(len(ids))
     ]
@@ -149,9 +159,10 @@ def _graded(
     order: GradeOrder,
     rng: np.random.Generator,
 ) -> GradedUnit:
+    flags = error_flags(row.components, base)
     if len(row.components) == 1:
-        grade = sink_grade(row.components["density"], limits)
-        return GradedUnit(row.unit, row.ecosystem, grade, None)
+        grade = sink_grade(row.components["density"], limits, df=row.density_df)
+        return GradedUnit(row.unit, row.ecosystem, grade, None, flags)
     chosen = order.weights or WEIGHTS
     weights = {name: chosen.get(name, 0.0) for name in row.components}
     return GradedUnit(
@@ -159,6 +170,7 @@ def _graded(
         row.ecosystem,
         function_grade(row.components, base, rng=rng, weights=weights),
         weight_sensitivity(row.components, base, rng=rng, weights=weights),
+        flags,
     )
 
 

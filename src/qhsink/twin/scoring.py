@@ -19,7 +19,17 @@ CELL = ["indicator", "size", "mode"]
 HONEST = (0.85, 0.95)
 """Coverage of a 90 % interval that counts as what it claims."""
 
-SIZES = {"part": 0, "square": 1, "all": 2}
+CLASS_ROOM = 0.05
+"""How much less often than it says a named class may be right: as for intervals."""
+
+SIZES = {
+    "part": 0,
+    "target part": 1,
+    "square": 2,
+    "target square": 3,
+    "all": 4,
+    "target squares": 5,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +74,14 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     -----
     A flagged interval claims nothing: where some of a cell are flagged, all but
     ``flagged`` and ``refused`` speak of the others. Where all are, they are counted.
-    An estimate without an interval counts as refused.
+    An estimate without an interval counts as refused; one without limits at 95 % is
+    left out of that coverage alone. Classes that are named (``said``) are
+    ``summarise_classes``'s.
     """
+    numbers = rows if "said" not in rows else rows[rows["said"].isna()]
     lines = [
         {**dict(zip(CELL, cell, strict=True)), **_line(part)}
-        for cell, part in rows.groupby(CELL, sort=False)
+        for cell, part in numbers.groupby(CELL, sort=False)
     ]
     table = pd.DataFrame(lines)
     seen = {name: place for place, name in enumerate(rows["indicator"].unique())}
@@ -97,7 +110,7 @@ def _line(part: pd.DataFrame) -> dict[str, object]:
     for level in (90, 95):
         low, high = given[f"low{level}"], given[f"high{level}"]
         inside = (low <= given["truth"]) & (given["truth"] <= high)
-        found = Proportion(int(inside.sum()), len(given))
+        found = Proportion(int(inside.sum()), int(low.notna().sum()))
         line[f"cover{level}"] = found.share
         line[f"cover{level}_low"], line[f"cover{level}_high"] = found.limits()
     return line | {"reading": read_coverage(line)}
@@ -114,6 +127,61 @@ def read_coverage(line: dict[str, object]) -> str:
     side = "too narrow" if share < HONEST[0] else "too wide"
     unsure = low <= HONEST[1] and high >= HONEST[0]
     return f"{side}, within chance" if unsure else side
+
+
+def summarise_classes(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return how often a class that is named is the true one, and how sure it was said.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As for ``summarise``, with ``said``: the probability that the class ``value`` is
+        named with, NaN for numbers; ``truth`` is the true class.
+
+    Returns
+    -------
+    DataFrame
+        One line per indicator, size and mode: ``units``, ``named`` and ``flagged``
+        (shares of all units), ``judged`` (named without a flag, or all named where all
+        are flagged), ``right`` (share of these, with ``right_low`` and ``right_high``,
+        95 % Clopper and Pearson), ``said`` (mean probability) and ``reading``.
+    """
+    classes = rows[rows["said"].notna()] if "said" in rows else rows.iloc[:0]
+    lines = [
+        {**dict(zip(CELL, cell, strict=True)), **_classes(part)}
+        for cell, part in classes.groupby(CELL, sort=False)
+    ]
+    return pd.DataFrame(lines)
+
+
+def _classes(part: pd.DataFrame) -> dict[str, object]:
+    named = part[part["refusal"] == ""]
+    claims = named[named["flags"] == ""]
+    judged = claims if len(claims) else named
+    right = Proportion(int((judged["value"] == judged["truth"]).sum()), len(judged))
+    low, high = right.limits()
+    said = float(judged["said"].mean()) if len(judged) else float("nan")
+    return {
+        "units": len(part),
+        "worlds": int(part["world"].nunique()),
+        "named": len(named) / len(part),
+        "flagged": float((part["flags"] != "").mean()),
+        "judged": len(judged),
+        "right": right.share,
+        "right_low": low,
+        "right_high": high,
+        "said": said,
+        "reading": _read_classes(right.share, high, said),
+    }
+
+
+def _read_classes(right: float, high: float, said: float) -> str:
+    """Return whether classes are right as often as they say, to five points."""
+    if np.isnan(right):
+        return "none named"
+    if right >= said - CLASS_ROOM:
+        return "as sure as it says"
+    return "too sure, within chance" if high >= said - CLASS_ROOM else "too sure"
 
 
 def wrong_verdicts(rows: pd.DataFrame, lines: Sequence[float]) -> pd.DataFrame:
