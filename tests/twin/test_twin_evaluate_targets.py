@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from qhsink.indicators.grades import ERROR_TOO_WIDE
 from qhsink.reporting.coverage_names import MODES_ZH
 from qhsink.reporting.coverage_text import TargetTrial, Trial, coverage_markdown
 from qhsink.reporting.coverage_words import NAMES, REMARKS
+from qhsink.reporting.terminal import PLAIN_WIDTH, run_lines
 from qhsink.steps import evaluate as trial_module
 from qhsink.steps import evaluate_targets
 from qhsink.steps.evaluate import Order
@@ -38,6 +40,9 @@ from qhsink.steps.evaluate_targets import judges_targets, products_for, run_targ
 from qhsink.steps.map_indicators import TARGET_INDICATORS
 from qhsink.steps.target_models import load_target_models
 from qhsink.twin.scoring import summarise, summarise_classes
+
+pytestmark = pytest.mark.xdist_group("targets")
+"""One worker makes the run that all share."""
 
 SEED = 5
 """A world with spruce and juniper in the square of Menyuan."""
@@ -115,6 +120,12 @@ def test_every_output_of_a_run_says_that_a_maps_total_is_not_calibrated(run, tot
     assert "未经本地地面样地校准" in page
     assert "not calibrated with local field plots" in page
     assert given["flags"].str.startswith("not calibrated").all()
+    told = run_lines(run.published.rows, {}, width=PLAIN_WIDTH)
+    (note,) = (i for i in told if "not calibrated with local field plots" in i.plain)
+    number = note.plain.split()[0]
+    lines = [i.plain for i in told if "no target" in i.plain and i.plain[0] == " "]
+    assert len(lines) == len(mapped)
+    assert all(re.search(rf" {number}( \d)*$", line) for line in lines)
 
 
 def test_tracks_correct_the_map_and_claim_what_along_it_they_do_not(run):
