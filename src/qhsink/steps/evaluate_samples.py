@@ -22,7 +22,7 @@ from qhsink.steps.evaluate_labels import MAP_SHIFT_M, Labels, is_forest, is_mars
 from qhsink.steps.evaluate_parts import other_fits
 from qhsink.steps.evaluate_places import Square, TrialSpec
 from qhsink.steps.evaluate_protected import protection_rate
-from qhsink.steps.evaluate_result import Result, judged
+from qhsink.steps.evaluate_result import FOREST, Result, judged
 from qhsink.steps.evaluate_site import Site
 from qhsink.steps.evaluate_trend import Years, yearly_plots, years_of
 from qhsink.steps.evaluate_world import lakes_near
@@ -47,8 +47,9 @@ def judge_samples(
     rng = np.random.default_rng([seed, 20_251_202])
     rules = load_interval_rules(project_dir())
     years = years_of(seed, trial, lakes_near(places))
+    # A verdict does not ask for the kind of interval: those of shares are judged once.
     return [
-        judged(row, trial.lines)
+        row if row.indicator == FOREST else judged(row, trial.lines)
         for site in sites
         for row in _of_site(site, (truth, years), trial, rules, rng)
     ]
