@@ -25,7 +25,7 @@ from qhsink.mapping.ensemble import Ensemble, predict_members
 from qhsink.mapping.features import feature_matrix
 from qhsink.mapping.training import Recipe, Samples, fit_ensemble
 from qhsink.mapping.validation import Scores, score
-from qhsink.steps.train_ecosystem import HIDDEN
+from qhsink.steps.train_ecosystem import BATCH, HIDDEN
 from qhsink.steps.train_twin import needed_layers, spread_land
 from qhsink.steps.twin_pixels import TwinPixels
 
@@ -35,6 +35,10 @@ BEYOND: Mapping[str, tuple[str, ...]] = {
     "+ seasonal": ("ndvi_max", "ndvi_min", "ndvi_mean"),
     "+ radar": ("vv", "vh"),
     "+ red edge": ("rededge1", "rededge2", "rededge3", "ireci"),
+    "+ terrain and radar": (
+        *("elevation", "slope", "northness", "eastness"),
+        *("vv", "vh"),
+    ),
     "all": (
         *("elevation", "slope", "northness", "eastness"),
         *("ndvi_max", "ndvi_min", "ndvi_mean"),
@@ -44,6 +48,8 @@ BEYOND: Mapping[str, tuple[str, ...]] = {
 """Features beside those of the six bands, by column of the table."""
 MEMBERS = 4
 """Members of each ensemble."""
+EPOCHS = 30
+"""Passes of the classifiers, as of the one that ships."""
 JUDGED = 20_000
 """Pixels of a target that are judged, drawn at random."""
 SEED = 20251201
@@ -104,17 +110,18 @@ def right_shares(worlds: Worlds, classes: tuple[str, ...], group: str) -> list[f
         low=-LOGIT_BOUND,
         high=LOGIT_BOUND,
         features=features,
-        members=len(classes),
+        members=MEMBERS,
         hidden=HIDDEN,
+        batch=BATCH,
+        epochs=EPOCHS,
     )
     learnt = worlds.learnt.ecosystem
     held = [float((learnt == name).sum()) for name in classes]
     samples = Samples(needed_layers(chosen, features), truth, groups=chosen.square)
     model = fit_classifier(samples, recipe, priors=[h / sum(held) for h in held])
     logits = _predicted(model, worlds.unseen)
-    given = np.array(classes)[
-        choose_class(class_probabilities(logits), range(len(classes)), tie=0.0)
-    ]
+    probability = class_probabilities(logits, classes=len(classes))
+    given = np.array(classes)[choose_class(probability, range(len(classes)), tie=0.0)]
     true = worlds.unseen.ecosystem
     shares = [float((given == true).mean())]
     for name in ("forest", "shrubland"):

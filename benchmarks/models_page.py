@@ -121,8 +121,9 @@ def _outside(model: Model, pixels: TwinPixels) -> NDArray[np.bool_]:
 def classify(pixels: TwinPixels, model: Model, tie: float) -> NDArray[np.str_]:
     """Return the ecosystem that the classifier gives each pixel."""
     features = feature_matrix(pixels.layers, model.ensemble.features)
-    probability = class_probabilities(predict_members(model.ensemble, features))
     classes = model.card["science"]["classes"]
+    logits = predict_members(model.ensemble, features)
+    probability = class_probabilities(logits, classes=len(classes))
     return np.array(classes)[choose_class(probability, range(len(classes)), tie=tie)]
 
 

@@ -38,7 +38,10 @@ OPINION = "cloud opinion"
 """Name of the mask model among what is trained."""
 MADE = re.compile(r"--model [a-z_]+=([a-z_]+-[0-9a-f]{8})")
 """What ``qhsink train`` says at its end."""
-CONFIGS = ("model_targets", "train_twin", "training", "twin", "demo", "monitor")
+CONFIGS = (
+    *("model_targets", "train_twin", "training", "twin"),
+    *("demo", "monitor", "corrections"),
+)
 """Files of ``config/`` that decide what is learnt."""
 
 

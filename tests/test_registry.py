@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from qhsink.cli.models import models
 from qhsink.cli.train import train
+from qhsink.config import load_model_targets
+from qhsink.config.train_twin import load_twin_training
 from qhsink.domain.errors import BadInput, ModelError, TableError
 from qhsink.mapping import comparison
 from qhsink.mapping.applicability import fit
@@ -150,6 +152,16 @@ def test_a_logged_model_comes_back_with_its_factors(tmp_path, shipped_card):
     replace_weights(tmp_path / model_id, smearing=factors[:2])
     with pytest.raises(ModelError, match=f"model {model_id} is damaged"):
         load_model(tmp_path, model_id)
+
+
+def test_a_classifier_comes_back_with_its_outputs(tmp_path, shipped_card):
+    one = make_ensemble()
+    *hidden, last = one.layers
+    wide = Layer(np.repeat(last.weights, 3, axis=2), np.repeat(last.bias, 3, axis=1))
+    three = replace(one, layers=(*hidden, wide), outputs=3)
+    model_id = save_model(tmp_path, three, shipped_card)
+    assert load_model(tmp_path, model_id).ensemble.outputs == 3
+    assert load_model(tmp_path, model_id).card["science"]["model"]["outputs"] == 3
 
 
 def test_a_folder_of_the_first_format_still_loads(tmp_path, shipped_card):
@@ -433,6 +445,35 @@ def test_shipped_models_are_whole_small_and_named_by_the_configuration():
         check_model(SHIPPED, name)
         size = sum(p.stat().st_size for p in (SHIPPED / name).iterdir())
         assert size < 2_000_000
+
+
+def simulated_models():
+    """Every shipped model that learnt from the twin, by id."""
+    found = [load_model(SHIPPED, name) for name in list_models(SHIPPED)]
+    return [pytest.param(model, id=model.id) for model in found if model.simulated]
+
+
+@pytest.mark.parametrize("model", simulated_models())
+def test_a_model_of_the_twin_is_what_the_configuration_would_train_now(model):
+    made, target = model.ensemble, model.ensemble.target
+    assert made.features == load_twin_training().features_of(target)
+    table = load_model_targets(SHIPPED.parent)
+    if target == "ecosystem":
+        assert made.outputs == len(model.card["science"]["classes"])
+        return
+    known = table.get(target)
+    stated = (known.unit, known.low, known.high, known.transform)
+    assert (made.unit, made.low, made.high, made.transform) == stated
+
+
+@pytest.mark.parametrize("model", simulated_models())
+def test_a_model_of_the_twin_keeps_up_with_the_best_on_the_same_folds(model):
+    science = model.card["science"]
+    if "classes" in science:
+        pytest.skip("classes are not compared with trees")
+    rows = science["validation"]["runs"]["models"]
+    best = max(row["r2"] for row in rows.values())
+    assert best - rows["ensemble"]["r2"] <= 0.01
 
 
 def test_shipped_model_beats_every_baseline_on_both_kinds_of_folds(shipped_card):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -25,14 +27,22 @@ RECIPE = Recipe(
 
 
 def test_probabilities_equal_a_calculation_by_hand():
-    found = class_probabilities(np.array([[0.0, np.log(2.0), np.log(5.0)]], np.float32))
+    logits = np.array([[0.0, np.log(2.0), np.log(5.0)]], np.float32)
+    found = class_probabilities(logits, classes=3)
     np.testing.assert_allclose(found, [[1 / 8, 2 / 8, 5 / 8]], rtol=1e-6)
 
 
-@given(arrays(np.float32, (4, 5), elements=st.floats(-20, 20, width=32)))
+def test_probabilities_of_several_members_are_averaged_and_not_their_logits():
+    logits = np.log([[1.0, 2.0, 5.0, 6.0, 1.0, 1.0]]).astype(np.float32)
+    found = class_probabilities(logits, classes=3)
+    np.testing.assert_allclose(found, [[7 / 16, 3 / 16, 6 / 16]], rtol=1e-6)
+
+
+@given(arrays(np.float32, (4, 10), elements=st.floats(-20, 20, width=32)))
 def test_probabilities_of_a_pixel_sum_to_one(logits):
-    found = class_probabilities(logits)
+    found = class_probabilities(logits, classes=5)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-5)
+    assert found.shape == (4, 5)
     assert (found >= 0).all()
 
 
@@ -72,7 +82,7 @@ def three_classes(counts=(200, 200, 200)):
 
 def probabilities(samples, model):
     features = feature_matrix(samples.reflectance, model.features)
-    return class_probabilities(predict_members(model, features))
+    return class_probabilities(predict_members(model, features), classes=3)
 
 
 def test_a_classifier_learns_classes_that_are_apart():
@@ -80,33 +90,45 @@ def test_a_classifier_learns_classes_that_are_apart():
     model = fit_classifier(samples, RECIPE, priors=[1 / 3] * 3)
     chosen = choose_class(probabilities(samples, model), range(3), tie=0.05)
     assert (chosen == samples.target).mean() > 0.99
-    assert model.members == 3
+    assert (model.members, model.outputs) == (3, 3)
 
 
-def test_the_members_logits_are_those_of_scikit_learn():
-    """Second implementation: the perceptron that was fitted, asked itself."""
+def test_probabilities_are_the_mean_of_those_of_scikit_learns_networks():
+    """Second implementation: the perceptrons that were fitted, asked themselves."""
     from sklearn.neural_network import MLPClassifier
 
     samples = three_classes()
     model = fit_classifier(samples, RECIPE, priors=[1 / 3] * 3)
     features = feature_matrix(samples.reflectance, RECIPE.features).astype(float)
     scaled = (features - features.mean(axis=0)) / features.std(axis=0)
-    seed = int(np.random.default_rng((RECIPE.seed, 0)).integers(2**31))
-    theirs = MLPClassifier(
-        hidden_layer_sizes=(7,), alpha=RECIPE.penalty, learning_rate_init=RECIPE.rate,
-        batch_size=RECIPE.batch, max_iter=RECIPE.epochs, random_state=seed,
-    )  # fmt: skip
-    with pytest.warns(Warning, match="Maximum iterations"):
-        theirs.fit(scaled, samples.target.astype(int))
+    theirs = []
+    for k in range(RECIPE.members):
+        seed = int(np.random.default_rng((RECIPE.seed, 0, k)).integers(2**31))
+        one = MLPClassifier(
+            hidden_layer_sizes=(7,), alpha=RECIPE.penalty, random_state=seed,
+            learning_rate_init=RECIPE.rate, batch_size=RECIPE.batch,
+            max_iter=RECIPE.epochs,
+        )  # fmt: skip
+        with pytest.warns(Warning, match="Maximum iterations"):
+            one.fit(scaled, samples.target.astype(int))
+        theirs.append(one.predict_proba(scaled))
     np.testing.assert_allclose(
-        probabilities(samples, model), theirs.predict_proba(scaled), atol=2e-4
+        probabilities(samples, model), np.mean(theirs, axis=0), atol=2e-4
     )
 
 
-def test_a_class_that_is_rare_on_land_loses_what_oversampling_gave_it():
+def test_members_differ_though_all_learnt_from_the_same_samples():
     samples = three_classes()
-    even = fit_classifier(samples, RECIPE, priors=[1 / 3] * 3)
-    rare = fit_classifier(samples, RECIPE, priors=[0.98, 0.01, 0.01])
+    model = fit_classifier(samples, RECIPE, priors=[1 / 3] * 3)
+    features = feature_matrix(samples.reflectance, RECIPE.features)
+    logits = predict_members(model, features).reshape(len(features), 3, 3)
+    assert np.ptp(logits, axis=1).max() > 0.5
+
+
+def test_a_class_that_is_rare_on_land_loses_what_oversampling_gave_it():
+    samples, one = three_classes(), replace(RECIPE, members=1)
+    even = fit_classifier(samples, one, priors=[1 / 3] * 3)
+    rare = fit_classifier(samples, one, priors=[0.98, 0.01, 0.01])
     between = Samples({"red": np.array([0.22]), "nir": np.array([0.325])}, np.zeros(1))
     ratio = probabilities(between, even) / probabilities(between, rare)
     # Bayes: the odds of classes 1 and 0 change by the ratio of their priors.

@@ -29,10 +29,14 @@ FEATURES = ("ndvi", "nbr", "brightness")
 
 
 def make_ensemble(
-    seed: int = 1, *, members: int = 5, hidden: tuple[int, ...] = (7, 4)
+    seed: int = 1,
+    *,
+    members: int = 5,
+    hidden: tuple[int, ...] = (7, 4),
+    outputs: int = 1,
 ) -> Ensemble:
     rng = np.random.default_rng(seed)
-    sizes = (len(FEATURES), *hidden, 1)
+    sizes = (len(FEATURES), *hidden, outputs)
     layers = tuple(
         Layer(
             rng.normal(0, 0.8, (members, size, out)).astype(np.float32),
@@ -42,7 +46,9 @@ def make_ensemble(
     )
     center = rng.normal(0.2, 0.1, len(FEATURES)).astype(np.float32)
     scale = rng.uniform(0.05, 0.3, len(FEATURES)).astype(np.float32)
-    return Ensemble("fvc", "1", FEATURES, center, scale, layers, 0.0, 1.0)
+    return Ensemble(
+        "fvc", "1", FEATURES, center, scale, layers, 0.0, 1.0, outputs=outputs
+    )
 
 
 def member_by_member(ensemble: Ensemble, features: np.ndarray) -> np.ndarray:
@@ -76,6 +82,27 @@ def test_batched_members_equal_a_plain_pass_of_each(hidden, count):
     assert got.shape == (count, 5)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, member_by_member(ensemble, features), atol=2e-5)
+
+
+@pytest.mark.parametrize("count", [1, 513])
+def test_outputs_of_a_member_stand_side_by_side_and_members_one_after_another(count):
+    ensemble = make_ensemble(outputs=4)
+    features = np.random.default_rng(0).uniform(-0.2, 0.9, (count, 3)).astype("f4")
+    got = predict_members(ensemble, features)
+    assert got.shape == (count, 5 * 4)
+    np.testing.assert_allclose(got, member_by_member(ensemble, features), atol=2e-5)
+
+
+def test_a_window_of_several_outputs_equals_its_features_and_a_lazy_cube():
+    reflectance, valid = make_window()
+    ensemble = make_ensemble(outputs=3)
+    found = predict_composite(ensemble, reflectance, BANDS, valid)
+    table = reflectance.reshape(len(BANDS), -1)[:, found.index] * np.float32(1e-4)
+    features = feature_matrix(dict(zip(BANDS, table, strict=True)), FEATURES)
+    np.testing.assert_array_equal(found.members, predict_members(ensemble, features))
+    cube = map_members(ensemble, da.from_array(reflectance, (6, 20, 20)), BANDS)
+    planes = cube.compute().reshape(15, -1)[:, found.index]
+    np.testing.assert_allclose(planes, found.members.T, atol=1e-6)
 
 
 def test_perceptron_of_one_unit_equals_calculation_by_hand():
@@ -187,6 +214,13 @@ def test_missing_features_give_missing_predictions_in_that_row_only():
 def test_wrong_number_of_features_is_refused_with_their_names():
     with pytest.raises(ModelError, match=r"\(5, 2\); expected \(n, 3\): ndvi, nbr"):
         predict_members(make_ensemble(), np.zeros((5, 2), np.float32))
+
+
+def test_a_logged_target_of_several_outputs_is_refused():
+    with pytest.raises(ModelError, match="with log1p one output"):
+        replace(
+            make_ensemble(outputs=2), transform="log1p", smearing=np.ones(5, np.float32)
+        )
 
 
 def test_layers_that_do_not_fit_together_are_refused():

@@ -45,6 +45,12 @@ def config(tmp_path_factory, project_folder):
     return path
 
 
+@pytest.fixture(scope="module")
+def archive(full_archive):
+    """The models of the demonstration read relief and radar."""
+    return full_archive
+
+
 def asked(archive, config, out, **changes):
     request = RunRequest(
         month="2025-08",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEMO_REGIONS = ("qilian", "632324", "eling-zhaling")
 """A national park, a grassland county, a wetland: what ``make run`` monitors."""
 
-DEMO_PRODUCTS = "s2,dem"
+DEMO_PRODUCTS = "s2,dem,s1"
 """What it reads."""
 
 COARSE_M = 240.0

@@ -1,7 +1,7 @@
 """One ecosystem per pixel: probabilities of the classes, and which one holds.
 
-A classifier is an ``Ensemble`` whose "members" are the classes: member c gives the
-logit of class c. So it is stored, checked and applied by the code that serves
+A classifier is an ``Ensemble`` whose members give a logit per class; the members'
+probabilities are averaged. So it is stored, checked and applied by the code that serves
 regressors. Whether a class is right is judged elsewhere.
 """
 
@@ -19,6 +19,8 @@ from qhsink.mapping.features import feature_matrix
 from qhsink.mapping.samples import Recipe, Samples
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
 TARGET = "ecosystem"
@@ -27,22 +29,32 @@ LOGIT_BOUND = 20.0
 """Logits are clipped here: exp(-20) is two parts in a thousand million."""
 
 
-def class_probabilities(logits: Floats) -> Floats:
-    """Return the probability of each class.
+def class_probabilities(logits: Floats, *, classes: int) -> Floats:
+    """Return the probability of each class: the mean of what the members say.
 
     Parameters
     ----------
-    logits : (n, C) float32
-        ``Prediction.members`` of a classifier.
+    logits : (n, K * C) float32
+        ``Prediction.members`` of a classifier: the C classes of the first member, then
+        of the next. C columns alone are those of one network, as in models that were
+        made before several were averaged.
+    classes : int
+        Number of classes C.
 
     Returns
     -------
     (n, C) float32
-        Softmax; rows sum to one.
+        Mean of the members' softmax; rows sum to one.
+
+    References
+    ----------
+    Lakshminarayanan, Pritzel and Blundell 2017, NeurIPS 30, section 2.4: a uniformly
+    weighted mixture of the members' probabilities.
     """
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shifted /= shifted.sum(axis=1, keepdims=True)
-    found: Floats = shifted
+    apart = logits.reshape(len(logits), -1, classes)
+    shifted = np.exp(apart - apart.max(axis=2, keepdims=True))
+    shifted /= shifted.sum(axis=2, keepdims=True)
+    found: Floats = shifted.mean(axis=1)
     return found
 
 
@@ -76,14 +88,18 @@ def fit_classifier(
     priors: Sequence[float],
     salt: int = 0,
 ) -> Ensemble:
-    """Fit one perceptron with a logit per class.
+    """Fit perceptrons with a logit per class, whose probabilities are averaged.
+
+    All learn from all samples and differ by their first weights and the order in which
+    they see them: what one network has at the edge of a class by chance, the others
+    have elsewhere.
 
     Parameters
     ----------
     samples : Samples
         ``target`` is the number of the class, 0 to C - 1.
     recipe : Recipe
-        Features, widths, penalty, passes and seed.
+        Features, members, widths, penalty, passes and seed.
     priors : sequence of C floats
         Share of land of each class, positive. Samples may be drawn with other
         shares: the logits are shifted by the logarithm of the ratio.
@@ -98,11 +114,9 @@ def fit_classifier(
     References
     ----------
     Saerens, Latinne and Decaestecker 2002, Neural Comput. 14:21, equation 2.4, for
-    the change of priors.
+    the change of priors. Lakshminarayanan, Pritzel and Blundell 2017, NeurIPS 30,
+    section 2.4, for members that differ by first weights and order alone.
     """
-    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - training only
-    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 - training only
-
     classes, number = len(priors), samples.target.astype(np.int64)
     present = np.unique(number)
     if classes < 3 or not np.array_equal(present, np.arange(classes)):
@@ -119,7 +133,33 @@ def fit_classifier(
             expected="features that differ between samples",
             remedy="Leave it out, or bring other samples.",
         )
-    rng = np.random.default_rng((recipe.seed, salt))
+    scaled = (features - center) / scale
+    members = [
+        _fit_network(scaled, number, recipe, stream=(salt, k))
+        for k in range(recipe.members)
+    ]
+    drawn = np.bincount(number, minlength=classes) / len(number)
+    return Ensemble(
+        TARGET,
+        "logit",
+        recipe.features,
+        center.astype(np.float32),
+        scale.astype(np.float32),
+        _side_by_side(members, shift=np.log(np.asarray(priors) / drawn)),
+        -LOGIT_BOUND,
+        LOGIT_BOUND,
+        outputs=classes,
+    )
+
+
+def _fit_network(
+    features: Doubles, number: Ints, recipe: Recipe, *, stream: tuple[int, int]
+) -> list[tuple[Doubles, Doubles]]:
+    """Return weights (inputs, outputs) and bias (outputs,) of each layer."""
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - training only
+    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 - training only
+
+    rng = np.random.default_rng((recipe.seed, *stream))
     model = MLPClassifier(
         hidden_layer_sizes=recipe.hidden,
         alpha=recipe.penalty,
@@ -131,38 +171,19 @@ def fit_classifier(
     with warnings.catch_warnings():
         # The number of passes is fixed by the recipe; it is not meant to converge.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit((features - center) / scale, number)
-    drawn = np.bincount(number, minlength=classes) / len(number)
-    shift = np.log(np.asarray(priors) / drawn)
-    last = model.intercepts_[-1]
-    outputs = [*model.intercepts_[:-1], last + shift]
-    return Ensemble(
-        TARGET,
-        "logit",
-        recipe.features,
-        center.astype(np.float32),
-        scale.astype(np.float32),
-        _one_member_per_class(model.coefs_, outputs, classes),
-        -LOGIT_BOUND,
-        LOGIT_BOUND,
-    )
+        model.fit(features, number)
+    return list(zip(model.coefs_, model.intercepts_, strict=True))
 
 
-def _one_member_per_class(
-    coefs: Sequence[NDArray[np.float64]],
-    intercepts: Sequence[NDArray[np.float64]],
-    classes: int,
+def _side_by_side(
+    members: Sequence[Sequence[tuple[Doubles, Doubles]]], *, shift: Doubles
 ) -> tuple[Layer, ...]:
-    """Return the hidden layers once per class, and one column of the last each."""
-    hidden = [
-        Layer(
-            np.repeat(weights[None].astype(np.float32), classes, axis=0),
-            np.repeat(bias[None].astype(np.float32), classes, axis=0),
-        )
-        for weights, bias in zip(coefs[:-1], intercepts[:-1], strict=True)
-    ]
-    last = Layer(
-        np.ascontiguousarray(coefs[-1].T[:, :, None], np.float32),
-        np.ascontiguousarray(intercepts[-1][:, None], np.float32),
-    )
-    return (*hidden, last)
+    """Return the layers of all members; ``shift`` (C,) is added to every logit."""
+    layers = []
+    for depth in range(len(members[0])):
+        weights = np.stack([member[depth][0] for member in members])
+        bias = np.stack([member[depth][1] for member in members])
+        if depth == len(members[0]) - 1:
+            bias = bias + shift
+        layers.append(Layer(weights.astype(np.float32), bias.astype(np.float32)))
+    return tuple(layers)

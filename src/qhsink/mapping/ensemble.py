@@ -39,7 +39,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ensemble:
-    """K perceptrons of the same shape with rectified hidden layers, linear output."""
+    """K perceptrons of the same shape with rectified hidden layers, linear outputs."""
 
     target: str
     """What is predicted, such as ``fvc``."""
@@ -52,7 +52,7 @@ class Ensemble:
     scale: Floats
     """(F,) they are then divided by."""
     layers: tuple[Layer, ...]
-    """Hidden layers and the output layer (one output)."""
+    """Hidden layers and the output layer."""
     low: float
     """Least valid prediction: members are clipped to it."""
     high: float
@@ -62,13 +62,19 @@ class Ensemble:
     smearing: Floats | None = None
     """(K,) factor of each member that makes exp(output) right on average (Duan 1983);
     with the transform ``log1p`` alone."""
+    outputs: int = 1
+    """Outputs of each member: one of a regressor, a logit per class of a classifier."""
 
     def __post_init__(self) -> None:
         sizes = [(layer.weights.shape, layer.bias.shape) for layer in self.layers]
-        if not self.layers or not _fits_together(sizes, len(self.features)):
+        fitting = self.layers and _fits_together(
+            sizes, len(self.features), self.outputs
+        )
+        if not fitting:
             raise ModelError(
                 f"layers of shapes {sizes} for {len(self.features)} features",
-                expected="layers that fit together, K members each, ending in one",
+                expected="layers that fit together, K members each, ending in "
+                f"{self.outputs}",
                 remedy="Train the model again.",
             )
         _check_transform(self)
@@ -78,6 +84,11 @@ class Ensemble:
         """Number of members K."""
         return int(self.layers[0].weights.shape[0])
 
+    @property
+    def columns(self) -> int:
+        """Predictions of a pixel: one for each output of each member."""
+        return self.members * self.outputs
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
@@ -86,7 +97,7 @@ class Prediction:
     index: NDArray[np.int64]
     """(n,) row-major positions of the pixels in the window."""
     members: Floats
-    """(n, K) one prediction per member."""
+    """(n, K) one prediction per member; of a classifier as ``predict_members``."""
     mean: Floats
     """(n,) mean over members."""
     spread: Floats
@@ -97,28 +108,28 @@ def _check_transform(ensemble: Ensemble) -> None:
     factors, logged = ensemble.smearing, ensemble.transform == "log1p"
     known = ensemble.transform in TRANSFORMS and logged == (factors is not None)
     if factors is not None:
-        known = known and factors.shape == (ensemble.members,)
+        known = known and factors.shape == (ensemble.members,) and ensemble.outputs == 1
         known = known and bool((factors > 0).all()) and ensemble.low >= 0
     if not known:
         shape = None if factors is None else factors.shape
         raise ModelError(
             f"transform {ensemble.transform!r} with smearing factors {shape}, valid "
             f"from {ensemble.low:g}",
-            expected=f"one of {', '.join(TRANSFORMS)}; with log1p a positive factor "
-            "per member and values of zero and above",
+            expected=f"one of {', '.join(TRANSFORMS)}; with log1p one output, a "
+            "positive factor per member and values of zero and above",
             remedy="Train the model again.",
         )
 
 
 def _fits_together(
-    sizes: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], inputs: int
+    sizes: Sequence[tuple[tuple[int, ...], tuple[int, ...]]], inputs: int, outputs: int
 ) -> bool:
     members = sizes[0][0][0]
     for weights, bias in sizes:
         if weights[:2] != (members, inputs) or bias != (members, weights[-1]):
             return False
         inputs = weights[-1]
-    return inputs == 1 and members > 0
+    return inputs == outputs > 0 and members > 0
 
 
 @cache
@@ -176,14 +187,15 @@ class _Pass:
         self.buffers = [np.empty((*shape, block), np.float32) for shape in shapes]
 
     def run(self) -> Floats:
-        """Return (K, block) predictions of the rows in ``inputs``."""
+        """Return (K * outputs, block) predictions of the rows in ``inputs``."""
         hidden = self.buffers[0]
         np.matmul(self.first, self.inputs, out=hidden.reshape(len(self.first), -1))
         for matrix, buffer in zip(self.rest, self.buffers[1:], strict=True):
             np.maximum(hidden, 0, out=hidden)
             np.matmul(matrix, hidden, out=buffer)
             hidden = buffer
-        out: Floats = np.clip(hidden, self.low, self.high, out=hidden)[:, 0]
+        np.clip(hidden, self.low, self.high, out=hidden)
+        out: Floats = hidden.reshape(-1, hidden.shape[-1])
         if self.is_logged:  # clipped before, so that nothing overflows
             np.expm1(out, out=out)
         return out
@@ -206,7 +218,8 @@ def predict_members(
     Returns
     -------
     (n, K) float32
-        In ``ensemble.unit``, clipped to its valid range.
+        In ``ensemble.unit``, clipped to its valid range. Where members have several
+        outputs, (n, K * outputs): those of the first member, then of the next.
 
     Raises
     ------
@@ -221,7 +234,7 @@ def predict_members(
             remedy="Make it with feature_matrix(reflectance, ensemble.features).",
         )
     work = _Pass(ensemble, block)
-    out = np.empty((len(features), ensemble.members), np.float32)
+    out = np.empty((len(features), ensemble.columns), np.float32)
     for start in range(0, len(features), block):
         part = features[start : start + block]
         work.inputs[:-1, : len(part)] = part.T
@@ -264,7 +277,7 @@ def predict_composite(
     _check_window(reflectance, band_names, valid)
     flat = reflectance.reshape(len(reflectance), -1)
     index = np.flatnonzero(_has_data(flat, valid, list(where.values())))
-    members = np.empty((len(index), ensemble.members), np.float32)
+    members = np.empty((len(index), ensemble.columns), np.float32)
     mean, spread = np.empty((2, len(index)), np.float32)
     work = _Pass(ensemble, block)
     step = {name: layer_step(name) for name in where}

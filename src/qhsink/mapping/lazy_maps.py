@@ -37,7 +37,7 @@ def map_members(
     Returns
     -------
     dask array (member, y, x) float32
-        NaN where a needed band has no data.
+        NaN where a needed band has no data. Columns of ``predict_members`` are planes.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def map_members(
         _map_block,
         "kyx",
         *pairs,
-        new_axes={"k": ensemble.members},
+        new_axes={"k": ensemble.columns},
         dtype=np.float32,
         meta=np.empty((0, 0, 0), np.float32),
         ensemble=ensemble,
@@ -77,7 +77,7 @@ def _map_block(
         for name, band, step in zip(names, bands, steps, strict=True)
     }
     fill_features(values, ensemble.features, features)
-    out = np.full((ensemble.members, *valid.shape), np.nan, np.float32)
+    out = np.full((ensemble.columns, *valid.shape), np.nan, np.float32)
     out[:, valid] = predict_members(ensemble, features.T).T
     return out
 

@@ -220,7 +220,7 @@ def _arrays_of(ensemble: Ensemble) -> dict[str, NDArray[np.float32]]:
 
 
 def _shape_of(ensemble: Ensemble) -> dict[str, Any]:
-    return {
+    shape = {
         "kind": "perceptrons",
         "target": ensemble.target,
         "unit": ensemble.unit,
@@ -231,6 +231,8 @@ def _shape_of(ensemble: Ensemble) -> dict[str, Any]:
         "high": ensemble.high,
         "transform": ensemble.transform,
     }
+    # Said of classifiers alone: digests of regressors cover the words above.
+    return shape if ensemble.outputs == 1 else shape | {"outputs": ensemble.outputs}
 
 
 def _area_arrays(fitted: Applicability) -> dict[str, NDArray[np.float64]]:
@@ -274,6 +276,7 @@ def _ensemble_of(
             high=float(shape["high"]),
             transform=shape.get("transform", "identity"),
             smearing=arrays.get("smearing"),
+            outputs=int(shape.get("outputs", 1)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(model_id, f"a part is missing: {error!r}") from error

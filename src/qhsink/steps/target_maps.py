@@ -168,7 +168,9 @@ class TargetWork:
         prediction = predict_composite(
             ensemble, cube.planes, cube.names, clear_land(composite)
         )
-        probability = class_probabilities(prediction.members)
+        probability = class_probabilities(
+            prediction.members, classes=len(self.models.codes)
+        )
         classes = np.zeros(composite.flags.shape, np.uint8)
         classes.ravel()[prediction.index] = choose_class(
             probability, self.models.codes, tie=self.models.table.tie

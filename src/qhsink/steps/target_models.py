@@ -73,9 +73,10 @@ def _load(
 
 def _check_target(model: Model, target: ModelTarget) -> None:
     made = model.ensemble
-    if (made.target, made.unit) != (target.id, target.unit):
+    if (made.target, made.unit, made.outputs) != (target.id, target.unit, 1):
+        several = f", {made.outputs} values at a time" if made.outputs > 1 else ""
         raise ModelError(
-            f"model {model.id} gives {made.target} in {made.unit}",
+            f"model {model.id} gives {made.target} in {made.unit}{several}",
             expected=f"{target.id} in {target.unit}",
             remedy="Correct [models], or train the model for this target.",
         )
@@ -89,4 +90,11 @@ def _check_classes(model: Model, table: ModelTargets) -> None:
             f"model {model.id} with classes {', '.join(classes) or 'none'}",
             expected=f"classes among {', '.join(order)}, in that order of precedence",
             remedy="Name an ecosystem model made with the present classes.",
+        )
+    if model.ensemble.columns % len(classes):
+        raise ModelError(
+            f"model {model.id} with {model.ensemble.columns} logits for "
+            f"{len(classes)} classes",
+            expected="a logit of every class from every member",
+            remedy="Name another, or train it again.",
         )

@@ -197,6 +197,7 @@ class _Reading:
             pixel_size_m=self.spec.pixel_size_m,
             products=PRODUCTS,
             bands=S2_BANDS,
+            orbits=self._config().layers.radar_orbit,
             workers=self.settings.workers,
         )
         self.report(f"world {seed}: composites")

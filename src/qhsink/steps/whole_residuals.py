@@ -109,8 +109,9 @@ def mapped_ecosystems(pixels: TwinPixels, models: TargetModels) -> NDArray[np.st
     """Return the ecosystem that the classifier gives each pixel, shape (n,)."""
     model = models.ecosystem
     features = feature_matrix(pixels.layers, model.ensemble.features)
-    probability = class_probabilities(predict_members(model.ensemble, features))
     classes = np.array(model.card["science"]["classes"])
+    logits = predict_members(model.ensemble, features)
+    probability = class_probabilities(logits, classes=len(classes))
     chosen = choose_class(probability, range(len(classes)), tie=models.table.tie)
     return np.asarray(classes[chosen])
 

@@ -47,7 +47,7 @@ def describe_classes(
         Where the samples come from, and what the classes mean; JSON-able.
     """
     plain = asdict(recipe)
-    for name in ("features", "low", "high", "transform", "unit", "members"):
+    for name in ("features", "low", "high", "transform", "unit"):
         plain.pop(name)
     return {
         **data,
@@ -131,13 +131,20 @@ def _section_method(science: Mapping[str, Any]) -> Iterator[str]:
     hidden = " and ".join(str(width) for width in recipe["hidden"])
     yield "## Method"
     yield ""
+    # Models made before several were averaged do not say how many.
+    count = recipe.get("members", 1)
+    several = (
+        "Their probabilities are averaged (Lakshminarayanan et al. 2017): they differ "
+        "by first weights and the order of samples. "
+    )
     yield (
-        f"One perceptron with hidden layers of {hidden} rectified units and a logit "
+        f"{'One perceptron' if count == 1 else f'{count} perceptrons'} with hidden "
+        f"layers of {hidden} rectified units and a logit "
         f"per class (Adam, rate {recipe['rate']}, L2 penalty {recipe['penalty']}, "
         f"batches of {recipe['batch']}, {recipe['epochs']} passes, seed "
         f"{recipe['seed']}); logits shifted from the samples' shares of classes to "
-        "those of land (Saerens et al. 2002). Every probability is kept beside the "
-        f"map. {science['precedence']}"
+        f"those of land (Saerens et al. 2002). {'' if count == 1 else several}"
+        f"Every probability is kept beside the map. {science['precedence']}"
     )
     yield ""
     yield f"**Folds.** {science['fold_rule']} {science['fold_limits']}"
