@@ -280,7 +280,8 @@ def _classes(classes: pd.DataFrame, trial: Trial) -> Iterator[str]:
         yield (
             f"| {name} | {row['mode']} | {row['units']} of "
             f"{trial.sizes[row['size']]} | {row['named']:.1%} | {row['flagged']:.1%} "
-            f"| {row['said']:.1%} | {right} | {row['reading']} |"
+            f"| {row['said']:.1%} | {right} | {row['reading']}"
+            f"{', flagged' if row['flagged'] == 1.0 else ''} |"
         )
     yield ""
 
