@@ -68,7 +68,8 @@ SAMPLE_REMARKS: Mapping[str, str] = {
         "the same with a slope fitted to all plots of the square."
     ),
     "regression (map) of the square, sub-regions as domains": (
-        "the map's mean known of the square alone: helps a sub-region little."
+        "the map's mean known of the square alone: helps a sub-region little, and as "
+        "few plots tell its error as it has itself, the slope's not counted."
     ),
     "ratio of two totals": (
         "herb biomass over cover, both from the plots, `estimate total --method ratio` "
@@ -78,10 +79,13 @@ SAMPLE_REMARKS: Mapping[str, str] = {
         "`estimate small-area --fit reml`. Flagged where it finds all sub-regions "
         "alike: such intervals of a map that errs by sub-region cover 62 %."
     ),
-    "small area: EBLUP, REML": "the same fit. Flagged likewise.",
+    "small area: EBLUP, REML": (
+        "the same fit, flagged likewise. Prasad and Rao's error is on the safe side "
+        "where sub-regions differ little and the fit still finds a difference."
+    ),
     "small area: synthetic, ML": (
         "`--fit ml`: finds them alike oftener. Flagged likewise."
     ),
-    "small area: EBLUP, ML": "the same fit. Flagged likewise.",
+    "small area: EBLUP, ML": "the same fit, flagged and on the safe side likewise.",
 }
 """What each mode of ``evaluate_samples`` holds, and what it leaves out."""
