@@ -65,7 +65,7 @@ def test_without_options_pixels_are_those_that_were_read(config, one_day):
 
 
 def test_the_second_opinion_named_is_the_one_that_is_heard(config, one_day):
-    name = "cloud-ea96cb8d"
+    name = "cloud-c8c88045"
     scenes = one_day(scl=8)
     heard = config.model_copy(
         update={"masks": config.masks.model_copy(update={"second_opinion": name})}

@@ -86,7 +86,10 @@ class OneLevel:
                 beside=sight.optics[1] if len(sight.optics) > 1 else None,
             )
             keys = [asset.key for asset in self._bands]
-            yield dict(zip(keys, seen.dn, strict=True)) | {SCL.key: seen.scl}
+            layers = dict(zip(keys, seen.dn, strict=True)) | {SCL.key: seen.scl}
+            del seen  # bounded memory: not beside the next date's
+            yield layers
+            del layers
 
     def write(self, path: Path, asset: Asset, values: NDArray[Any]) -> Written:
         """Write one layer as it comes from ``record``."""

@@ -136,7 +136,9 @@ def _make(
         for when, light in dates
     ]
     items = []
-    for (when, light), layers in zip(dates, pixels.record(sights), strict=True):
+    recorded = pixels.record(sights)
+    for when, light in dates:  # `zip` would keep a date's layers while the next is made
+        layers = next(recorded)
         product = product_of(
             granule,
             when,
@@ -173,6 +175,7 @@ def _make(
         )
         items.append(write_item(place, item))
         done(f"{granule.name} {when.on(order.year)}")
+        del layers
     return items
 
 
