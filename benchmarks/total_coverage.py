@@ -1,17 +1,18 @@
 """How often totals of the targets' maps lie inside their 90 % intervals.
 
-``python -m benchmarks.total_coverage [--run DIR --truth FILE]`` writes the section
-between the marks in ``docs/models.md``. Residual fields are those of
-``models/residuals``, fitted to the ``fit_seeds`` of ``config/residual_fields.toml``;
-the worlds here are its ``judge_seeds``, built below ``work/twin/train`` where they are
-not there.
+``python -m benchmarks.total_coverage [--twin DIR] [--store DIR]`` (and, for the
+demonstration, ``--run DIR --truth FILE``) writes the section between the marks in
+``docs/models.md``. Residual fields are those of ``models/residuals``, fitted to the
+``fit_seeds`` of ``config/residual_fields.toml``; the worlds here are its
+``judge_seeds``, built below DIR where they are not there. Each of the worlds that were
+fitted to is judged too, by a field of the others alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,34 +25,35 @@ from qhsink.config.residual_fields import load_residual_worlds
 from qhsink.config.train_twin import load_twin_training
 from qhsink.domain.errors import BadInput
 from qhsink.domain.residual_field import ResidualField
-from qhsink.estimation.spatial import relative_residual_variance
 from qhsink.indicators.interval import student_quantile
+from qhsink.mapping.error_squares import ErrorSquares
 from qhsink.registry.residual_fields import load_residual_fields
-from qhsink.steps.target_models import load_target_models
-from qhsink.steps.twin_pixels import TwinPixels, read_worlds
+from qhsink.steps.square_groups import GROUPS, WHOLE, group_errors, half_widths
+from qhsink.steps.target_models import TargetModels, load_target_models
+from qhsink.steps.twin_pixels import read_worlds
 from qhsink.steps.whole_residuals import (
-    WholeQuantity,
+    fit_and_leave_out,
     mapped_ecosystems,
+    squares_of,
     whole_quantities,
 )
 
 BEGIN = "<!-- python -m benchmarks.total_coverage: begin -->"
 END = "<!-- python -m benchmarks.total_coverage: end -->"
-GROUPS = (4, 12)
-"""Neighbouring squares taken together as one region."""
 CONFIDENCE = 0.90
-CELLS = 15
-"""Cells along a square whose shape is taken."""
-
+LOW, HIGH = 0.85, 0.95
+"""Shares that an interval of 90 % may hold; others are set in bold."""
 CAUTION = (
-    "neither models nor residual fields saw them. Share of truths inside 90 % "
-    "intervals; a group is a square with its nearest neighbours, one region of several "
-    "parts."
+    "neither models nor residual fields saw them, and places are their own. Share of "
+    "truths inside 90 % intervals, where the map shows any; a region of four is a "
+    "square of 81 km² with its nearest neighbours, one region of several parts."
 )
-NOTHING = (
-    "truly hold none of a quantity that the map shows there: the error is all that is "
-    "mapped, and inside where the interval is wider than that."
+LEFT = (
+    "Worlds that fields were fitted to, each by a field of the others alone (fit, "
+    "factor and degrees of freedom):"
 )
+AGAIN = "to be made again where others are named."
+NOTHING = "truly hold none of a quantity that the map shows there."
 
 Doubles = NDArray[np.float64]
 
@@ -61,131 +63,163 @@ class Covered:
     """How intervals of one quantity fared."""
 
     name: str
-    models: str
-    """The target's model and the ecosystem model."""
-    squares: int
+    regions: tuple[int, ...]
+    """Regions judged, by ``GROUPS``."""
     members: float
-    """Share of squares inside the interval of the members alone, 0..1."""
-    square: float
-    """Share inside the whole interval, 0..1."""
-    groups: tuple[float, ...]
-    """The same of groups of neighbours, by ``GROUPS``."""
+    """Share of single squares inside the interval of the members alone, 0..1."""
+    inside: tuple[float, ...]
+    """Share inside the whole interval, 0..1, by ``GROUPS``."""
     width: float
-    """Mean half-width of the largest groups over their total."""
+    """Median half-width of the largest regions over what is mapped there."""
+    error: tuple[float, float]
+    """Mean over worlds of total true over total mapped, less one, and its standard
+    deviation."""
     nothing: int
     """Squares that truly hold none where the map shows some."""
 
 
 def judge(
-    pixels: TwinPixels, whole: WholeQuantity, field: ResidualField, models: str
+    found: Mapping[int, tuple[ErrorSquares, ResidualField]], name: str
 ) -> Covered:
-    """Return how often truth lies inside, on squares and groups of squares."""
-    names, at = np.unique(pixels.seed * 1000 + pixels.square, return_inverse=True)
-    count = np.bincount(at).astype(float)
+    """Return how often truth lies inside, on squares and groups of squares.
 
-    def mean(column: Doubles) -> Doubles:
-        return np.asarray(np.bincount(at, weights=column) / count)
-
-    mapped, truth = mean(whole.mapped), mean(whole.truth)
-    by_member = np.stack([mean(column) for column in whole.members.T], axis=1)
-    x, y = mean(pixels.x), mean(pixels.y)
-    scale, gap = mapped + field.floor, truth - mapped
-    apart = np.hypot(x[:, None] - x, y[:, None] - y)
-    own = relative_residual_variance(
-        field, np.ones((CELLS, CELLS)), cell_m=field.square_m / CELLS
-    )
-    alike = field.common + np.zeros_like(apart)
-    for part, range_m in field.structures:
-        alike += part * np.exp(-apart / range_m)
-    np.fill_diagonal(alike, own)
-
-    def half(chosen: NDArray[np.intp]) -> float:
-        residual = scale[chosen] @ alike[np.ix_(chosen, chosen)] @ scale[chosen]
-        members = by_member[chosen].sum(axis=0).var(ddof=1)
-        below = residual**2 / field.df + members**2 / (by_member.shape[1] - 1)
-        df = (residual + members) ** 2 / below if below > 0.0 else field.df
-        return float(student_quantile(0.5 + CONFIDENCE / 2.0, df)) * float(
-            np.sqrt(residual + members)
-        )
-
-    held = np.flatnonzero(mapped > 0.0)
-    alone = by_member[held].std(axis=1, ddof=1)
-    reach = student_quantile(0.5 + CONFIDENCE / 2.0, by_member.shape[1] - 1.0) * alone
-    shares, widths = [], []
-    for number in GROUPS:
-        inside = []
-        for one in range(len(names)):
-            world = np.flatnonzero(names // 1000 == names[one] // 1000)
-            chosen = world[np.argsort(apart[one, world])[:number]]
-            inside.append(abs(gap[chosen].sum()) <= half(chosen))
-            if number == GROUPS[-1] and mapped[chosen].sum() > 0.0:
-                widths.append(half(chosen) / mapped[chosen].sum())
-        shares.append(float(np.mean(inside)))
+    Parameters
+    ----------
+    found : mapping
+        Squares of each world, and the field that is to foretell it.
+    name : str
+        Of the quantity.
+    """
+    inside: dict[int, list[Doubles]] = {size: [] for size in GROUPS}
+    alone, widths, errors, nothing = [], [], [], 0
+    for squares, field in found.values():
+        number = squares.members.shape[1]
+        for size in GROUPS:
+            groups = group_errors(squares, field, size)
+            half = half_widths(groups, field, members=number, confidence=CONFIDENCE)
+            inside[size].append((np.abs(groups.error) <= half).astype(float))
+            if size == WHOLE:
+                widths += (half / groups.mapped).tolist()
+                errors += (groups.error / groups.mapped).tolist()
+            if size == 1:
+                reach = student_quantile(0.5 + CONFIDENCE / 2.0, number - 1.0)
+                spread = np.sqrt(groups.members)
+                alone += (np.abs(groups.error) <= reach * spread).tolist()
+        nothing += int(((squares.truth == 0.0) & (squares.mapped > 0.0)).sum())
+    shares = [np.concatenate(inside[size]) for size in GROUPS]
     return Covered(
-        name=whole.name,
-        models=models,
-        squares=len(held),
-        members=float((np.abs(gap[held]) <= reach).mean()),
-        square=float(
-            np.mean([abs(gap[at]) <= half(np.array([at])) for at in held.tolist()])
-        ),
-        groups=tuple(shares),
+        name=name,
+        regions=tuple(len(share) for share in shares),
+        members=float(np.mean(alone)),
+        inside=tuple(float(share.mean()) for share in shares),
         width=float(np.median(widths)),
-        nothing=int(((truth == 0.0) & (mapped > 0.0)).sum()),
+        error=(float(np.mean(errors)), float(np.std(errors, ddof=1))),
+        nothing=nothing,
     )
 
 
-def judge_all(settings: Settings, folder: Path) -> Iterator[Covered]:
-    """Yield every quantity of the demonstration's models judged."""
-    spec = load_twin_training()
-    config = load_run_config(settings.project / "config" / "demo-targets.toml")
-    models = load_target_models(config, settings.project)
-    if models is None:
-        raise BadInput(
-            "no models of further targets",
-            expected="config/demo-targets.toml with its models",
-            remedy="Restore it.",
-        )
-    seeds = load_residual_worlds().judge_seeds
+def squares_by_quantity(
+    models: TargetModels, seeds: Sequence[int], folder: Path, settings: Settings
+) -> Iterator[tuple[str, str, ErrorSquares]]:
+    """Yield a target, a quantity of it, and its squares in the worlds of ``seeds``."""
+    spec = load_residual_worlds().layout(load_twin_training())
     pixels = read_worlds(spec, seeds, folder, settings=settings, report=print)
     mapped = mapped_ecosystems(pixels, models)
     for name, model in models.models.items():
-        fields = load_residual_fields(
-            settings.project / "models", model.id, models.ecosystem.id
-        )
         target = models.table.get(name)
         for whole in whole_quantities(pixels, mapped, target, model):
-            if whole.name in fields:
-                pair = f"{model.id} with {models.ecosystem.id}"
-                yield judge(pixels, whole, fields[whole.name], pair)
+            yield name, whole.name, squares_of(pixels, whole)
 
 
-def render(judged: list[Covered], demonstration: list[str]) -> str:
+def by_world(
+    found: ErrorSquares, field: ResidualField | None, *, square_m: float
+) -> dict[int, tuple[ErrorSquares, ResidualField]]:
+    """Return squares and field by world; without a field, one of the other worlds."""
+    parts = {}
+    for world in np.unique(found.world).tolist():
+        mine = found.world == world
+        used = field or fit_and_leave_out(found.take(~mine), square_m=square_m)
+        parts[world] = (found.take(mine), used)
+    return parts
+
+
+def judge_all(
+    models: TargetModels, folder: Path, settings: Settings
+) -> tuple[list[Covered], list[Covered]]:
+    """Return all quantities judged on unseen worlds, and on those left out."""
+    worlds, spec = load_residual_worlds(), load_twin_training()
+    unseen, left = [], []
+    records = settings.project / "models"
+    for target, name, found in squares_by_quantity(
+        models, worlds.judge_seeds, folder, settings
+    ):
+        pair = models.models[target].id, models.ecosystem.id
+        field = load_residual_fields(records, *pair).get(name)
+        if field is None:
+            raise BadInput(
+                f"no record of residuals of {pair[0]} with {pair[1]}",
+                expected="one for each model of config/demo-targets.toml",
+                remedy="Make it: qhsink models residuals --twin DIR.",
+            )
+        unseen.append(judge(by_world(found, field, square_m=spec.square_m), name))
+    for _, name, found in squares_by_quantity(
+        models, worlds.fit_seeds, folder, settings
+    ):
+        left.append(judge(by_world(found, None, square_m=spec.square_m), name))
+    return unseen, left
+
+
+def table(judged: Sequence[Covered]) -> list[str]:
+    """Return the table of quantities in Markdown."""
+    sizes = ["one square", "4 squares", "all of a world"]
+    lines = [
+        "| quantity | members alone | "
+        + " | ".join(sizes)
+        + " | half-width, all | truth over map, less 1: mean (sd of worlds) |",
+        "|---" * (4 + len(sizes)) + "|",
+    ]
+    for one in judged:
+        shares = " | ".join(
+            f"{_marked(share)} of {number}"
+            for share, number in zip(one.inside, one.regions, strict=True)
+        )
+        lines.append(
+            f"| {one.name} | {one.members:.0%} | {shares} | {one.width:.0%} | "
+            f"{one.error[0]:+.0%} ({one.error[1]:.0%}) |"
+        )
+    return lines
+
+
+def _marked(share: float) -> str:
+    text = f"{share:.0%}"
+    return text if LOW <= share <= HIGH else f"**{text}**"
+
+
+def render(
+    models: TargetModels,
+    unseen: Sequence[Covered],
+    left: Sequence[Covered],
+    demonstration: Sequence[str],
+) -> str:
     """Return the section in Markdown."""
-    seeds = load_residual_worlds().judge_seeds
+    worlds = load_residual_worlds()
+    none = max(one.nothing for one in unseen)
+    named = ", ".join(model.id for model in models.models.values())
+    seeds = ", ".join(map(str, worlds.judge_seeds))
     lines = [
         BEGIN,
         "",
-        f"Worlds {', '.join(map(str, seeds))}: {CAUTION}",
+        f"Worlds {seeds}, {worlds.squares} squares each: {CAUTION}",
         "",
-        "| quantity | squares | members alone | square of 81 km² | "
-        + " | ".join(f"{number} squares" for number in GROUPS)
-        + f" | half-width, {GROUPS[-1]} squares |",
-        "|---" * (5 + len(GROUPS)) + "|",
-    ]
-    for one in judged:
-        groups = " | ".join(f"{share:.0%}" for share in one.groups)
-        lines.append(
-            f"| {one.name} | {one.squares} | {one.members:.0%} | {one.square:.0%} | "
-            f"{groups} | {one.width:.0%} |"
-        )
-    none = max(one.nothing for one in judged)
-    pairs = "; ".join(dict.fromkeys(one.models for one in judged))
-    lines += [
+        *table(unseen),
         "",
-        f"Of the models {pairs}; to be made again where others are named.",
+        LEFT,
         "",
-        f"Up to {none} squares of {len(seeds)} worlds {NOTHING}",
+        *table(left),
+        "",
+        f"Of the models {named} with {models.ecosystem.id}; {AGAIN}",
+        "",
+        f"Up to {none} squares of the {len(worlds.judge_seeds)} worlds {NOTHING}",
         "",
         *demonstration,
         END,
@@ -240,12 +274,22 @@ def _true_value(row: dict[str, Any], region: dict[str, Any]) -> float | None:
 def main() -> None:
     """Write the section into docs/models.md."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--twin", type=Path, help="Where the worlds are.")
+    parser.add_argument("--store", type=Path, help="Artifact store.")
     parser.add_argument("--run", type=Path, help="A run with demo-targets.toml.")
     parser.add_argument("--truth", type=Path, help="truth.json of its archive.")
     asked = parser.parse_args()
-    settings = load_settings()
-    folder = settings.project / "work" / "twin" / "train"
-    judged = list(judge_all(settings, folder))
+    settings = load_settings(store=asked.store)
+    config = load_run_config(settings.project / "config" / "demo-targets.toml")
+    models = load_target_models(config, settings.project)
+    if models is None:
+        raise BadInput(
+            "no models of further targets",
+            expected="config/demo-targets.toml with its models",
+            remedy="Restore it.",
+        )
+    folder = asked.twin or settings.project / "work" / "twin" / "train"
+    unseen, left = judge_all(models, folder, settings)
     demonstration = (
         list(demonstration_lines(asked.run, asked.truth)) if asked.run else []
     )
@@ -253,7 +297,8 @@ def main() -> None:
     text = page.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN, 1)
     after = rest.split(END, 1)[1]
-    page.write_text(before + render(judged, demonstration) + after, encoding="utf-8")
+    section = render(models, unseen, left, demonstration)
+    page.write_text(before + section + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ def test_every_target_names_its_source_in_chinese(project_folder):
         residuals.STILL_RISING,
         residuals.BIASED,
         target_estimates.MAP_OF_CLASSES,
+        target_estimates.CORRECTED,
         target_estimates.LEARNT_SIMULATED,
         target_estimates.LEARNT_PREDICTIONS,
         hybrid.RESIDUALS_LEFT_OUT,

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from qhsink.domain.errors import ModelError
-from qhsink.domain.residual_field import ResidualField
+from qhsink.domain.residual_field import LeftOutErrors, ResidualField
+from qhsink.estimation.spatial import relative_residual_variance
 from qhsink.grid import Grid, qinghai_albers
 from qhsink.registry.residual_fields import load_residual_fields, save_residual_fields
-from qhsink.steps.target_cells import cells_per_tile, region_scale, tile_cells
+from qhsink.steps.target_cells import (
+    RegionScale,
+    cells_per_tile,
+    region_scale,
+    residual_error_of_total,
+    tile_cells,
+)
 
-FIELD = ResidualField(0.25, 0.01, ((0.2, 2000.0),), 9.0, 40, 9e3)
+FIELD = ResidualField(
+    1.0,
+    0.25,
+    1e9,
+    0.01,
+    ((0.2, 2000.0),),
+    9.0,
+    40,
+    4,
+    9e3,
+    (LeftOutErrors(1.0, 1.0, 30.0), LeftOutErrors(4.0, 2.0, 6.0)),
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +69,35 @@ def test_the_scale_lies_where_the_quantity_is(grid):
     assert found.cell_m == 5120.0
     away = region_scale(cells, FIELD, (share, 5120.0), corner=(9e5, 9e5), grid=grid)
     assert away.weight == pytest.approx(np.full((2, 4), 0.25))
+
+
+def test_a_region_is_worth_the_squares_that_carry_its_scale():
+    """Sixteen cells of half a square's edge, alike: four squares; one of all: one."""
+    alike = RegionScale(np.full((4, 4), 3.0), 1.0, 4500.0)
+    assert alike.squares(9000.0) == pytest.approx(4.0)
+    one = RegionScale(np.array([[5.0, 0.0], [0.0, 0.0]]), 1.0, 9000.0)
+    assert one.squares(9000.0) == pytest.approx(1.0)
+
+
+def test_the_error_of_a_total_holds_what_worlds_left_out_say_by_hand():
+    """100 + 0.25 x 80 ha = 120, half of it by patches; four squares: factor 2."""
+    spread = RegionScale(np.full((4, 4), 3.0), 0.5, 4500.0)
+    relative = relative_residual_variance(FIELD, spread.weight, cell_m=4500.0)
+    found = residual_error_of_total(spread, FIELD, total=100.0, land_ha=80.0)
+    assert found.variance == pytest.approx((2.0 * 0.5 * 120.0) ** 2 * relative)
+    assert found.df == 6.0
+
+
+def test_where_much_is_mapped_the_scale_is_damped(grid):
+    """Patch 4, and 24 mapped times a half: (12 + 0.25) / 2."""
+    field = dataclasses.replace(FIELD, patch=4.0, ratio=0.5)
+    index = np.arange(128 * 128)
+    members = np.full((len(index), 2), 24.0, np.float32)
+    cells = tile_cells(index, members, tile=grid.tile(0, 0), grid=grid)
+    whole = (np.ones((2, 2)), 5120.0)
+    found = region_scale(cells, field, whole, corner=(0.0, 0.0), grid=grid)
+    assert found.weight == pytest.approx(np.full((2, 2), 12.25 / 2.0))
+    assert found.damping == pytest.approx(0.5)
 
 
 def test_a_record_is_of_its_pair_of_models_alone(tmp_path):

@@ -236,6 +236,10 @@ def test_worlds_for_errors_of_totals_are_no_others(tmp_path):
     seeds = [*load_twin_training().train_seeds, *found.fit_seeds, *found.judge_seeds]
     assert len(set(seeds)) == len(seeds)
     path = tmp_path / "residual_fields.toml"
-    path.write_text(f"fit_seeds = [201, {seeds[0]}]\njudge_seeds = [205]\n")
+    fitted = f"fit_seeds = [301, 302, {seeds[0]}]\njudge_seeds = [305]\n"
+    path.write_text(f"squares = 12\n{fitted}")
     with pytest.raises(ConfigError, match="other worlds for models, for fields"):
+        load_residual_worlds(path)
+    path.write_text("squares = 99\nfit_seeds = [301, 302, 303]\njudge_seeds = [305]\n")
+    with pytest.raises(ConfigError, match="99 squares in 36 regions"):
         load_residual_worlds(path)

@@ -43,6 +43,9 @@ class TwinTraining(Section):
     """Training pixels of the classifier, of all ecosystems together."""
     regions: Annotated[tuple[str, ...], Field(min_length=1)]
     """Real regions that squares are cut out of."""
+    drawn: Annotated[int, Field(ge=1)] | None = None
+    """Squares of a world at places drawn for it; None: one around a point inside each
+    region, the same in every world."""
     features: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]]
     """Features of each target's model and of the classifier; ``six_bands`` are those
     of a target that is not named."""

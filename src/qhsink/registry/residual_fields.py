@@ -22,7 +22,7 @@ from qhsink.domain.residual_field import (
 )
 
 FOLDER = "residuals"
-FORMAT = 1
+FORMAT = 2
 """Version of a record's layout."""
 
 

@@ -146,6 +146,10 @@ _FLAGS = {
     "ecosystem error left out": Words(
         "未计生态系统图误差", "errors of the ecosystem map are not in the interval"
     ),
+    "map corrected by simulated worlds": Words(
+        "总量已按模拟世界中“真值与制图总量之比”校正",
+        "the total is the map's times the ratio found on simulated worlds",
+    ),
     "model trained on gedi predictions": Words(
         "模型以 GEDI 生物量预测值训练（非实测）；其共同误差未计入区间",
         "model trained on GEDI predictions, not measured trees; the error they share "
@@ -193,6 +197,13 @@ _FLAG_NOTES = {
         "生态系统图把像元归错类别所带来的误差未计入，区间因此偏窄。",
         "Pixels that the map of ecosystems puts into a wrong class are not accounted "
         "for: the interval is too narrow.",
+    ),
+    "map corrected by simulated worlds": Words(
+        "在未参与训练的多个模拟世界上，真值与制图总量之比一致偏离 1，本值已乘以该比值"
+        "（地图本身未改动，因此像元相加不等于本值）；真实土地上的偏差可能不同。",
+        "On simulated worlds that no model saw, mapped totals are off by a common "
+        "ratio; this number is the map's times that ratio (the map is as it was: its "
+        "pixels do not add up to it). On real land the map may be off otherwise.",
     ),
     "residual range not reached": Words(
         "样地间距不足以看到残差相关的终点，区间可能偏窄。",

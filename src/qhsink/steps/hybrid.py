@@ -54,7 +54,7 @@ from qhsink.steps.residuals import (
     Cells,
     region_cells,
 )
-from qhsink.steps.target_estimates import MAP_OF_CLASSES
+from qhsink.steps.target_estimates import MAP_OF_CLASSES, field_flags
 
 RESIDUALS_LEFT_OUT = "residual error left out"
 """Flag of a number without the error of single predictions about the model's mean."""
@@ -171,6 +171,10 @@ def _estimate(
 ) -> RegionHybrid:
     used = inside & ~np.isnan(joined.mapped)
     totals, sizes = _by_track(joined, used, region)
+    if joined.own is None and joined.field is not None:
+        ratio = joined.field.ratio
+        totals = ratio * totals
+        sums = dataclasses.replace(sums, members_ha=ratio * sums.members_ha)
     members = sums.members_ha / sums.seen_ha
     map_mean = float(members.mean())
     mean = (
@@ -240,5 +244,5 @@ def _flags(joined: JoinedFootprints) -> tuple[str, ...]:
     if joined.residuals is not None:
         return joined.residuals.flags
     if joined.field is not None:
-        return (NOT_CALIBRATED,)
+        return field_flags(joined.field)
     return (NOT_CALIBRATED, MAP_OF_CLASSES, RESIDUALS_LEFT_OUT)

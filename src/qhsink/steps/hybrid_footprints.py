@@ -43,7 +43,7 @@ from qhsink.steps.target_cells import (
     CELLS_FILE,
     region_corner,
     region_scale,
-    residual_variance_of_total,
+    residual_error_of_total,
 )
 
 TRACKS = "the table of footprints"
@@ -164,7 +164,5 @@ def residual_variance(
         grid=run.grid,
     )
     total = float(sums.members_ha.mean())
-    variance = residual_variance_of_total(
-        spread, field, total=total, land_ha=sums.seen_ha
-    )
-    return variance / sums.seen_ha**2
+    error = residual_error_of_total(spread, field, total=total, land_ha=sums.seen_ha)
+    return error.variance / sums.seen_ha**2

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from qhsink.domain.residual_field import ResidualField
+from qhsink.domain.residual_field import ResidualField, error_scale
 from qhsink.estimation.spatial import relative_residual_variance
 from qhsink.grid import Grid, Tile
 from qhsink.regions.overlay import Leaves
@@ -66,9 +66,25 @@ class RegionScale:
     """How the scale of a quantity's error is spread over a region."""
 
     weight: NDArray[np.float64]
-    """(y, x) land of each cell in the region times mean quantity plus floor."""
+    """(y, x) land of each cell in the region times the scale of the error there."""
+    damping: float
+    """Sum of these weights over that of land times mean quantity plus floor."""
     cell_m: float
     """Edge of a cell [m]."""
+
+    def squares(self, square_m: float) -> float:
+        """Return the equal squares of an edge [m] that carry as much of the scale."""
+        alike = float(self.weight.sum() ** 2 / np.square(self.weight).sum())
+        return alike * (self.cell_m / square_m) ** 2
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualError:
+    """Error of a total through errors of value and ecosystem."""
+
+    variance: float
+    """In the unit of the quantity times hectares, squared."""
+    df: float
 
 
 def region_scale(
@@ -105,7 +121,10 @@ def region_scale(
         np.searchsorted(np.unique(down), down),
         np.searchsorted(np.unique(across), across),
     )
-    return RegionScale(share * (density[at] + field.floor), edge)
+    mean = field.ratio * density[at]
+    weight = share * error_scale(mean, floor=field.floor, patch=field.patch)
+    plain = share * (mean + field.floor)
+    return RegionScale(weight, float(weight.sum() / plain.sum()), edge)
 
 
 def region_corner(leaves: Leaves, region_id: str) -> tuple[float, float]:
@@ -115,17 +134,24 @@ def region_corner(leaves: Leaves, region_id: str) -> tuple[float, float]:
     return float(left), float(top)
 
 
-def residual_variance_of_total(
+def residual_error_of_total(
     spread: RegionScale, field: ResidualField, *, total: float, land_ha: float
-) -> float:
-    """Return the variance of a total through errors of value and ecosystem.
+) -> ResidualError:
+    """Return the error of a total through errors of value and ecosystem.
 
     Parameters
     ----------
     spread : RegionScale
         From ``region_scale``.
     total : float
-        Of the quantity over ``land_ha``, unit times hectares.
+        Of the quantity over ``land_ha``, the field's ratio in it; unit times hectares.
+
+    Notes
+    -----
+    Variance and degrees of freedom hold what worlds left out of the fit say of regions
+    of this size (``ResidualField.at``).
     """
     relative = relative_residual_variance(field, spread.weight, cell_m=spread.cell_m)
-    return (total + field.floor * land_ha) ** 2 * relative
+    scale = (total + field.floor * land_ha) * spread.damping
+    known = field.at(spread.squares(field.square_m))
+    return ResidualError((known.factor * scale) ** 2 * relative, known.df)

@@ -25,6 +25,7 @@ from qhsink.estimation.ledger import (
     sum_region,
     total_and_model_se,
 )
+from qhsink.estimation.left_out import sum_of_variances
 from qhsink.indicators.definitions import admit
 from qhsink.indicators.interval import student_interval
 from qhsink.registry.residual_fields import load_residual_fields
@@ -40,7 +41,7 @@ from qhsink.steps.target_cells import (
     CELL_COLUMNS,
     region_corner,
     region_scale,
-    residual_variance_of_total,
+    residual_error_of_total,
 )
 from qhsink.steps.target_models import TargetModels, load_target_models
 from qhsink.steps.tiles import TileOutcome, read_target_ledger
@@ -48,6 +49,8 @@ from qhsink.store import Store
 
 MAP_OF_CLASSES = "ecosystem error left out"
 """Flag of a number over pixels of an ecosystem, taken as if the map were right."""
+CORRECTED = "map corrected by simulated worlds"
+"""Flag of a number that is its map times the ratio that simulated worlds agree on."""
 LEARNT_SIMULATED = "model trained on simulated data"
 """Flag of a number whose model never saw a real plot."""
 LEARNT_PREDICTIONS = "model trained on GEDI predictions"
@@ -214,7 +217,8 @@ def _total(
 ) -> _Total:
     """Return the total over a region: members, and errors correlated over its shape.
 
-    Degrees of freedom by Satterthwaite (1946), over members and squares.
+    The members' totals are taken times the ratio of the field. Degrees of freedom by
+    Satterthwaite (1946), over members and worlds.
     """
     value, members_se, members_df = total_and_model_se(sums)
     field = ledger.fields.get(rows)
@@ -228,13 +232,17 @@ def _total(
         corner=region_corner(plan.leaves, region.id),
         grid=plan.grid,
     )
-    residuals = residual_variance_of_total(
-        spread, field, total=value, land_ha=sums.dry_ha
+    value, members_se = field.ratio * value, field.ratio * members_se
+    residuals = residual_error_of_total(spread, field, total=value, land_ha=sums.dry_ha)
+    variance, df = sum_of_variances(
+        ((members_se**2, members_df), (residuals.variance, residuals.df))
     )
-    variance = members_se**2 + residuals
-    below = members_se**4 / members_df + residuals**2 / field.df
-    df = variance**2 / below if below > 0.0 else members_df
-    return _Total(value, math.sqrt(variance), df, "model-based", (NOT_CALIBRATED,))
+    return _Total(value, math.sqrt(variance), df, "model-based", field_flags(field))
+
+
+def field_flags(field: ResidualField) -> tuple[str, ...]:
+    """Return what travels with a number whose error a residual field gives."""
+    return (NOT_CALIBRATED, *((CORRECTED,) if field.ratio != 1.0 else ()))
 
 
 def _require_land(plan: RunPlan, region: Region, sums: RegionSums) -> None:

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyproj
-import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
@@ -36,12 +35,13 @@ from qhsink.domain.period import peak_season
 from qhsink.domain.scene import BANDS, RED_EDGE
 from qhsink.grid import qinghai_albers
 from qhsink.mapping.layers import GROUPS, NODATA, layer_step, layers_of
-from qhsink.regions.database import RegionDatabase, load_database
+from qhsink.regions.database import load_database
 from qhsink.sources.layer_items import pin_layer
 from qhsink.sources.stac import pin_scenes
 from qhsink.steps.evaluate_world import truth_of
 from qhsink.steps.request import season_of
 from qhsink.steps.target_maps import clear_land
+from qhsink.steps.twin_squares import lakes_near, world_squares
 from qhsink.steps.window_reading import Pinned, WindowReading
 from qhsink.store import Key, Store, code_version, file_digest, make_key
 from qhsink.twin import classes
@@ -83,7 +83,6 @@ S2_BANDS: Choice = "red-edge"
 
 _NOT_PIXELS = {"train_seeds", "test_seeds", "samples", "land_samples", "features"}
 _MARGIN_DEG = 0.02
-_LAKE_REACH_M = 20_000.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +102,7 @@ class TwinPixels:
     seed: Ints
     """(n,) seed of the world."""
     square: Ints
-    """(n,) number of the square, the same place in every world."""
+    """(n,) number of the square; the same place in every world unless drawn."""
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> TwinPixels:
         """Return some of the pixels."""
@@ -169,6 +168,7 @@ class _Reading:
                 "qhsink.steps.compositing",
                 "qhsink.steps.window_reading",
                 "qhsink.steps.twin_pixels",
+                "qhsink.steps.twin_squares",
             ),
             params={
                 "spec": self.spec.model_dump(mode="json", exclude=_NOT_PIXELS),
@@ -183,10 +183,8 @@ class _Reading:
 
     def write(self, seed: int, folder: Path) -> Mapping[str, Any]:
         database = load_database(self.settings.project / "aoi" / "qinghai.gpkg")
-        squares = [
-            (name, _square(name, database, self.spec)) for name in self.spec.regions
-        ]
-        lakes = _lakes_near(database, [square for _, square in squares])
+        squares = world_squares(self.spec, seed, database)
+        lakes = lakes_near(database, [square for _, square in squares])
         self.report(f"world {seed}: archive of {len(squares)} squares")
         catalogue = build_archive(
             self.folder / f"world-{seed}",
@@ -259,27 +257,6 @@ def _joined(parts: Sequence[TwinPixels]) -> TwinPixels:
             else np.concatenate(values)
         )
     return TwinPixels(**joined)
-
-
-def _square(name: str, database: RegionDatabase, spec: TwinTraining) -> BaseGeometry:
-    pixel = spec.pixel_size_m
-    middle = database.geometry(name, qinghai_albers()).representative_point()
-    edge = round(spec.square_m / pixel) * pixel
-    left = round((middle.x - edge / 2.0) / pixel) * pixel
-    low = round((middle.y - edge / 2.0) / pixel) * pixel
-    return shapely.box(left, low, left + edge, low + edge)
-
-
-def _lakes_near(
-    database: RegionDatabase, squares: Sequence[BaseGeometry]
-) -> tuple[BaseGeometry, ...]:
-    near = shapely.union_all(squares).buffer(_LAKE_REACH_M)
-    lakes = (
-        database.geometry(region.id, qinghai_albers())
-        for region in database.regions
-        if region.kind == "lake"
-    )
-    return tuple(lake for lake in lakes if lake.intersects(near))
 
 
 def _lattice(square: BaseGeometry, pixel: float) -> GeoBox:

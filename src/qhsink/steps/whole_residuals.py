@@ -1,13 +1,14 @@
 """Fit how far totals of the targets' maps are off, on worlds that no model saw.
 
 Both models of a pair speak as in a run: the classifier gives the land, the regressor
-the value. What is fitted is kept in ``models/residuals``, for ``target_estimates``.
+the value. Each world is then left out of the fit once, and what it says of a field
+fitted to the others is kept with it in ``models/residuals``, for ``target_estimates``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,16 @@ from qhsink.config.residual_fields import load_residual_worlds
 from qhsink.config.train_twin import load_twin_training
 from qhsink.domain.errors import BadInput
 from qhsink.domain.model_target import ModelTarget
-from qhsink.domain.residual_field import ResidualField
+from qhsink.domain.residual_field import LeftOutErrors, ResidualField
+from qhsink.estimation.left_out import inflation_of_errors
 from qhsink.mapping.ecosystem import choose_class, class_probabilities
 from qhsink.mapping.ensemble import predict_members
+from qhsink.mapping.error_squares import ErrorSquares, error_squares
 from qhsink.mapping.features import feature_matrix
 from qhsink.mapping.residual_field import fit_residual_field
 from qhsink.registry import Model
 from qhsink.registry.residual_fields import save_residual_fields
+from qhsink.steps.square_groups import GROUPS, GroupErrors, group_errors
 from qhsink.steps.target_models import TargetModels, load_target_models
 from qhsink.steps.twin_pixels import Report, TwinPixels, read_worlds
 
@@ -41,11 +45,6 @@ class WholeQuantity:
     """(n, K) by member; zero on land of other ecosystems."""
     truth: Doubles
     """(n,) zero on land of other ecosystems."""
-
-    @property
-    def mapped(self) -> Doubles:
-        """(n,) mean over members."""
-        return np.asarray(self.members.mean(axis=1))
 
 
 def fit_whole_residuals(
@@ -76,15 +75,17 @@ def fit_whole_residuals(
             expected="an ecosystem model, a target's model and an indicator of it",
             remedy="Name one such as config/demo-targets.toml.",
         )
-    spec = load_twin_training()
-    seeds = load_residual_worlds().fit_seeds
+    worlds = load_residual_worlds()
+    spec, seeds = worlds.layout(load_twin_training()), worlds.fit_seeds
     pixels = read_worlds(spec, seeds, folder, settings=settings, report=report)
     mapped = mapped_ecosystems(pixels, models)
     made = []
     for name, model in models.models.items():
         report(f"{name}: residuals of {len(pixels.x)} pixels")
         fields = {
-            whole.name: fit_to(pixels, whole, square_m=spec.square_m)
+            whole.name: fit_and_leave_out(
+                squares_of(pixels, whole), square_m=spec.square_m
+            )
             for whole in whole_quantities(pixels, mapped, models.table.get(name), model)
         }
         made.append(
@@ -96,7 +97,7 @@ def fit_whole_residuals(
                 origin={
                     "provenance": "simulated",
                     "worlds": list(seeds),
-                    "regions": len(spec.regions),
+                    "squares": spec.drawn,
                     "square_m": spec.square_m,
                     "pixels": len(pixels.x),
                 },
@@ -135,16 +136,52 @@ def whole_quantities(
         )
 
 
-def fit_to(
-    pixels: TwinPixels, whole: WholeQuantity, *, square_m: float
-) -> ResidualField:
-    """Return the field of errors of a quantity on pixels of unseen worlds."""
-    return fit_residual_field(
+def squares_of(pixels: TwinPixels, whole: WholeQuantity) -> ErrorSquares:
+    """Return the squares of unseen worlds with the errors of a quantity."""
+    return error_squares(
         pixels.x,
         pixels.y,
-        whole.mapped,
+        whole.members,
         whole.truth,
         square=pixels.square,
         world=pixels.seed,
-        square_m=square_m,
     )
+
+
+def fit_and_leave_out(found: ErrorSquares, *, square_m: float) -> ResidualField:
+    """Return the field fitted to all worlds, scaled by each left out in turn.
+
+    Notes
+    -----
+    The field that foretells a world never saw it, and has one world less than the one
+    that is kept: errors are judged a little more severely than they need be. A size
+    whose regions are worth no fewer squares than those of the next one adds nothing.
+    """
+    field = fit_residual_field(found, square_m=square_m)
+    tried = [
+        (world, fit_residual_field(found.take(found.world != world), square_m=square_m))
+        for world in np.unique(found.world)
+    ]
+    kept: list[LeftOutErrors] = []
+    for size in reversed(GROUPS):
+        one = _left_out(
+            [
+                group_errors(found.take(found.world == world), others, size)
+                for world, others in tried
+            ]
+        )
+        if not kept or one.squares < kept[0].squares:
+            kept.insert(0, one)
+    return replace(field, left_out=tuple(kept))
+
+
+def _left_out(groups: Sequence[GroupErrors]) -> LeftOutErrors:
+    """Return what regions of a size, of all worlds, say of the fields of the others."""
+    found = inflation_of_errors(
+        np.concatenate([one.error for one in groups]),
+        foreseen=np.concatenate([one.foreseen for one in groups]),
+        members=np.concatenate([one.members for one in groups]),
+        world=np.concatenate([one.world for one in groups]),
+    )
+    worth = float(np.median(np.concatenate([one.worth for one in groups])))
+    return LeftOutErrors(worth, found.factor, found.df)
