@@ -33,7 +33,7 @@ Done = Callable[[str], None]
 Item = dict[str, Any]
 LANDSAT_SHARE = 0.5
 """Pixel of Landsat over the archive's: 30 m in one of 60."""
-STRIP_PX = 2_000_000
+STRIP_PX = 1_000_000
 """Pixels of a large frame that are simulated at a time: changes no value."""
 
 
