@@ -245,7 +245,7 @@ def demonstration_lines(run: Path, truth: Path) -> Iterator[str]:
     yield ""
     yield "| region | indicator | estimate | 90 % interval | truth | inside |"
     yield "|---|---|---|---|---|---|"
-    for row in rows:
+    for row in (one for one in rows if one["value"] is not None):
         true = _true_value(row, known[row["region"]])
         if true is None:
             continue
