@@ -119,6 +119,7 @@ def test_footprints_with_values_of_their_own_correct_the_map(run, footprints, tm
     assert row["mean"] == pytest.approx(row["map_mean"] + 0.03, abs=0.003)
     assert row["variance"]["parameters"] == 0.0
     assert "error of the footprints' own model left out" in row["flags"]
+    assert ("not calibrated: few clusters" in row["flags"]) == (row["clusters"] < 30)
     plain = ask(run, "hybrid", *tracks)[1]["estimates"][0]
     assert row["variance"]["sampling"] < plain["variance"]["sampling"]
 

@@ -138,6 +138,19 @@ def test_a_sample_is_flagged_by_how_many_units_are_not_zero(project_folder):
     assert cluster_flags(sizes, sizes, rules=rules) == (NO_VARIATION,)
 
 
+def test_tracks_that_correct_a_map_must_be_more_than_those_that_replace_it(
+    project_folder,
+):
+    rules = load_interval_rules(project_folder)
+    least = rules.least_map_error_clusters
+    assert least > rules.least_clusters
+    totals, sizes = np.arange(float(least)), np.full(least, 2.0)
+    assert cluster_flags(totals, sizes, rules=rules, map_errors=True) == ()
+    fewer = cluster_flags(totals[1:], sizes[1:], rules=rules, map_errors=True)
+    assert fewer == (FEW_CLUSTERS,)
+    assert cluster_flags(totals[1:], sizes[1:], rules=rules) == ()
+
+
 def test_what_lies_do_is_told_beside_the_same_worlds_unbroken():
     rows = pd.DataFrame(
         [

@@ -13,6 +13,8 @@ class IntervalRules:
     """Units that are not zero, for a t or normal interval of values mostly zero."""
     least_clusters: int
     """Clusters, for the interval of a mean over few clusters such as tracks."""
+    least_map_error_clusters: int
+    """Clusters, where what is averaged over them is the error of a map."""
     largest_g: float
     """Calibrated over design weight of a unit, for a regression estimate."""
     status: str

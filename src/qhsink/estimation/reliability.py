@@ -72,7 +72,11 @@ def strata_flags(
 
 
 def cluster_flags(
-    totals: Floats, sizes: Floats, *, rules: IntervalRules
+    totals: Floats,
+    sizes: Floats,
+    *,
+    rules: IntervalRules,
+    map_errors: bool = False,
 ) -> tuple[str, ...]:
     """Return what speaks against the interval of a mean over clusters.
 
@@ -80,11 +84,15 @@ def cluster_flags(
     ----------
     totals, sizes : float arrays of shape (m,)
         Sum of predictions, and footprints, by cluster.
+    map_errors : bool
+        Whether the sums are of what a map gets wrong. That comes in few clumps: tracks
+        that miss them find a small error and a small spread of it, so more are asked.
     """
     held = sizes > 0.0
     if np.ptp(totals[held] / sizes[held]) == 0.0:
         return (NO_VARIATION,)
-    return (FEW_CLUSTERS,) if int(held.sum()) < rules.least_clusters else ()
+    least = rules.least_map_error_clusters if map_errors else rules.least_clusters
+    return (FEW_CLUSTERS,) if int(held.sum()) < least else ()
 
 
 def extrapolates(g_range: tuple[float, float] | None, rules: IntervalRules) -> bool:

@@ -186,6 +186,7 @@ def _estimate(
     )
     rules = load_interval_rules(joined.settings.project)
     of = joined.of
+    few = cluster_flags(totals, sizes, rules=rules, map_errors=joined.own is not None)
     return RegionHybrid(
         region=region,
         mean=mean,
@@ -194,7 +195,7 @@ def _estimate(
         footprints=int(sizes.sum()),
         without_map=int(inside.sum() - used.sum()),
         sums=sums,
-        flags=(*_flags(joined), *cluster_flags(totals, sizes, rules=rules)),
+        flags=(*_flags(joined), *few),
     )
 
 
