@@ -23,6 +23,7 @@ from qhsink.grid import (
     crs_wkt,
     named_crs,
     qinghai_albers,
+    transformer,
 )
 
 
@@ -158,3 +159,16 @@ def authalic_cell(south, north):
 def test_a_lattice_without_a_crs_is_refused():
     with pytest.raises(GridError, match="without a CRS"):
         crs_wkt(GeoBox((1, 1), Affine.identity(), None))
+
+
+def test_the_way_between_two_crs_is_found_once_and_is_pyproj_s_own():
+    crs = qinghai_albers()
+    kept = transformer("EPSG:4326", crs)
+    assert transformer(4326, qinghai_albers()) is kept
+    plain = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    lon, lat = np.array([92.0, 97.5, 102.9]), np.array([32.0, 36.1, 38.9])
+    np.testing.assert_array_equal(
+        kept.transform(lon, lat), plain.transform(lon, lat), strict=True
+    )
+    back = transformer(crs, "EPSG:4326").transform(*kept.transform(lon, lat))
+    np.testing.assert_allclose(back, (lon, lat), rtol=0, atol=1e-9)

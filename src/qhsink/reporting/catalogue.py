@@ -23,7 +23,7 @@ from shapely.geometry import Polygon, shape
 from shapely.geometry.polygon import orient
 
 from qhsink.domain.estimate import Provenance
-from qhsink.grid import crs_wkt
+from qhsink.grid import crs_wkt, transformer
 
 _EDGE_POINTS = 9
 """Points along an edge of a footprint: parallels curve on the grid."""
@@ -146,11 +146,6 @@ def _crs_code(wkt: str) -> tuple[str | None, str | None]:
     return (f"EPSG:{epsg}", None) if epsg else (None, crs.to_wkt("WKT2_2019"))
 
 
-@lru_cache(maxsize=8)
-def _to_degrees(wkt: str) -> pyproj.Transformer:
-    return pyproj.Transformer.from_crs(wkt, "EPSG:4326", always_xy=True)
-
-
 def geographic_footprint(geobox: GeoBox) -> dict[str, Any]:
     """Return the outline of ``geobox`` as a GeoJSON polygon in degrees, WGS 84."""
     box = geobox.boundingbox
@@ -165,7 +160,7 @@ def geographic_footprint(geobox: GeoBox) -> dict[str, Any]:
     for (x0, y0), (x1, y1) in pairwise(corners):
         steps = [k / (_EDGE_POINTS - 1) for k in range(_EDGE_POINTS - 1)]
         ring += [(x0 + (x1 - x0) * s, y0 + (y1 - y0) * s) for s in steps]
-    to_degrees = _to_degrees(crs_wkt(geobox))
+    to_degrees = transformer(crs_wkt(geobox), "EPSG:4326")
     degrees = [
         tuple(round(c, _COORDINATE_DIGITS) for c in to_degrees.transform(x, y))
         for x, y in [*ring, ring[0]]

@@ -22,6 +22,7 @@ from shapely.geometry.base import BaseGeometry
 from qhsink.config import SourceConfig
 from qhsink.domain.errors import SourceError
 from qhsink.domain.period import Period
+from qhsink.grid import transformer
 from qhsink.sources.items import BBox, acquired, solar_day
 from qhsink.sources.offsets import resolve_bands
 from qhsink.sources.stac import find_items
@@ -92,7 +93,7 @@ def list_items(
     period : Period
         Solar days.
     """
-    lonlat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    lonlat = transformer(crs, "EPSG:4326")
     box: BBox = lonlat.transform_bounds(*region.bounds, densify_pts=21)
     found = find_items(source, project=project, bbox=box, period=period)
     entries = [_listed(doc, region, crs) for doc, _ in found]
@@ -133,7 +134,7 @@ def _sign(day: Day) -> str:
 
 
 def _listed(doc: Mapping[str, Any], region: BaseGeometry, crs: pyproj.CRS) -> Listed:
-    to_grid = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    to_grid = transformer("EPSG:4326", crs)
     outline = shapely.segmentize(_outline(doc), 0.1)
 
     def project(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from qhsink.config import project_dir
 from qhsink.config.corrections import CorrectionConfig
 from qhsink.domain.errors import SourceError
 from qhsink.domain.scene import BANDS, Scene
-from qhsink.grid import crs_wkt
+from qhsink.grid import crs_wkt, transformer
 from qhsink.imagery.brdf import Directions, KernelWeights, nadir_factors
 from qhsink.imagery.corrections import (
     Correction,
@@ -201,9 +201,7 @@ def axis_azimuth(geobox: GeoBox) -> float:
     """Return the azimuth of the lattice's +y axis in its middle [deg from north]."""
     middle = geobox.boundingbox
     x, y = (middle.left + middle.right) / 2.0, (middle.bottom + middle.top) / 2.0
-    to_degrees = pyproj.Transformer.from_crs(
-        crs_wkt(geobox), "EPSG:4326", always_xy=True
-    )
+    to_degrees = transformer(crs_wkt(geobox), "EPSG:4326")
     here = to_degrees.transform(x, y)
     above = to_degrees.transform(x, y + abs(float(geobox.resolution.y)))
     azimuth, _, _ = pyproj.Geod(ellps="GRS80").inv(*here, *above)

@@ -13,14 +13,13 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-import pyproj
 
 from qhsink.config import Settings, load_model_targets, load_settings
 from qhsink.domain.errors import Refusal
 from qhsink.domain.estimate import Estimate
 from qhsink.domain.model_target import ModelTargets
 from qhsink.estimation.ledger import total_and_model_se
-from qhsink.grid import qinghai_albers
+from qhsink.grid import qinghai_albers, transformer
 from qhsink.reporting.record import ReportRow
 from qhsink.steps.evaluate_places import TrialSpec
 from qhsink.steps.evaluate_result import Result
@@ -196,7 +195,7 @@ def _fly(
 
 
 def _degrees(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    move = pyproj.Transformer.from_crs(qinghai_albers(), "EPSG:4326", always_xy=True)
+    move = transformer(qinghai_albers(), "EPSG:4326")
     lon, lat = move.transform(x, y)
     return np.asarray(lon, np.float64), np.asarray(lat, np.float64)
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyproj
 import rasterio
 import rasterio.windows
 import shapely
@@ -27,7 +26,7 @@ from qhsink.domain.estimate import Provenance
 from qhsink.domain.period import Period, parse_month, peak_season
 from qhsink.domain.region import Region
 from qhsink.estimation.ledger import RegionSums, sum_region
-from qhsink.grid import Grid, coverage
+from qhsink.grid import Grid, coverage, transformer
 from qhsink.imagery.composite import Flag
 from qhsink.regions.overlay import Leaves
 from qhsink.steps.plan import Kind
@@ -343,6 +342,6 @@ def plots_inside(
 def to_grid(run: FinishedRun, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
     """Return WGS84 longitude and latitude in grid coordinates [m]."""
     # WGS84 and CGCS2000 differ by less than a metre: PROJ's null transformation.
-    move = pyproj.Transformer.from_crs("EPSG:4326", run.grid.crs, always_xy=True)
+    move = transformer("EPSG:4326", run.grid.crs)
     x, y = move.transform(lon, lat)
     return np.asarray(x, dtype=float), np.asarray(y, dtype=float)

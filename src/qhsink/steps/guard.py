@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyproj
 from affine import Affine
 from dask.base import compute
 from dask.delayed import delayed
@@ -24,6 +23,7 @@ from odc.geo.geobox import GeoBox
 from qhsink.config import RunConfig, Settings
 from qhsink.domain.errors import SourceError
 from qhsink.domain.scene import Scene
+from qhsink.grid import transformer
 from qhsink.imagery.masking import MaskRules
 from qhsink.imagery.offset_guard import SceneLevel, find_shifted
 from qhsink.sources.reading import scene_levels
@@ -161,7 +161,7 @@ def _write(
 
 def _coarse_lattice(scene: Scene, config: RunConfig) -> GeoBox:
     crs = config.grid.build().crs
-    to_grid = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    to_grid = transformer("EPSG:4326", crs)
     left, bottom, right, top = to_grid.transform_bounds(*scene.bbox, densify_pts=21)
     size = max(right - left, top - bottom) / EDGE_PX
     affine = Affine(size, 0.0, left, 0.0, -size, top)

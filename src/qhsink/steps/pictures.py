@@ -14,6 +14,7 @@ from rasterio.enums import Resampling
 from rasterio.features import geometry_mask
 from rasterio.transform import from_origin
 
+from qhsink.grid import transformer
 from qhsink.reporting.record import RegionPicture
 from qhsink.steps.map_bands import NODATA, SCALE
 from qhsink.steps.plan import RunPlan
@@ -132,7 +133,7 @@ def _physical(
 
 def _north(x: float, y: float, crs: pyproj.CRS) -> float:
     """Return true north at a point, clockwise from grid north [deg]."""
-    to_lonlat = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    to_lonlat = transformer(crs, "EPSG:4326")
     lon, lat = to_lonlat.transform(x, y)
     there = to_lonlat.transform(lon, lat + 0.01, direction="INVERSE")
     return math.degrees(math.atan2(there[0] - x, there[1] - y))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import pyproj
 import shapely
@@ -12,7 +11,7 @@ import shapely
 from qhsink.domain.errors import SourceError
 from qhsink.domain.period import Period
 from qhsink.domain.scene import RED_EDGE, Scene
-from qhsink.grid import Grid
+from qhsink.grid import Grid, transformer
 from qhsink.mapping.layers import Group, layers_of
 from qhsink.regions.overlay import Leaves
 from qhsink.sources.items import BBox
@@ -184,14 +183,8 @@ def _bounds(leaves: Leaves, region_id: str) -> Bounds:
     return left, bottom, right, top
 
 
-@cache
-def _to_lonlat(wkt: str) -> pyproj.Transformer:
-    """Return the way from a CRS to longitude and latitude: 60 ms to find, each time."""
-    return pyproj.Transformer.from_crs(wkt, "EPSG:4326", always_xy=True)
-
-
 def _in_degrees(bounds: Bounds, crs: pyproj.CRS) -> BBox:
-    to_lonlat = _to_lonlat(crs.to_wkt())
+    to_lonlat = transformer(crs, "EPSG:4326")
     west, south, east, north = to_lonlat.transform_bounds(*bounds, densify_pts=21)
     return (
         west - _MARGIN_DEG,

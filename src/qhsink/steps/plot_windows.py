@@ -23,7 +23,7 @@ from qhsink.domain.model_target import ModelTarget
 from qhsink.domain.period import Period, parse_month, peak_season
 from qhsink.domain.scene import BANDS, Scene
 from qhsink.estimation.training_plots import TrainingPlots
-from qhsink.grid import Grid, coverage
+from qhsink.grid import Grid, coverage, transformer
 from qhsink.imagery.composite import Composite, Flag
 from qhsink.imagery.encoding import NODATA, SCALE
 from qhsink.mapping.layers import layer_step
@@ -90,7 +90,7 @@ class PlotWindow:
 def grid_places(plots: TrainingPlots, grid: Grid) -> tuple[Place, ...]:
     """Return the plots in grid coordinates."""
     # WGS84 and CGCS2000 differ by less than a metre: PROJ's null transformation.
-    move = pyproj.Transformer.from_crs("EPSG:4326", grid.crs, always_xy=True)
+    move = transformer("EPSG:4326", grid.crs)
     xs, ys = move.transform(plots.plots.lon, plots.plots.lat)
     columns = zip(xs, ys, plots.size_m, plots.is_round, strict=True)
     return tuple(
@@ -137,7 +137,7 @@ def plot_windows(
     for place, (kind, period) in zip(places, periods, strict=True):
         block = math.floor(place.x / edge), math.floor(-place.y / edge)
         groups.setdefault((period, kind, *block), []).append(place)
-    to_degrees = pyproj.Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
+    to_degrees = transformer(grid.crs, "EPSG:4326")
     return tuple(
         PlotWindow(
             kind,

@@ -14,6 +14,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from qhsink.domain.scene import Scene
+from qhsink.grid import transformer
 from qhsink.mapping.layers import Group
 from qhsink.sources.layer_items import LayerItem
 from qhsink.steps.plan import Kind, RunPlan
@@ -88,7 +89,7 @@ def tile_jobs(plan: RunPlan) -> Iterator[TileJob]:
 def _on_grid(
     items: Iterable[_Placed], crs: pyproj.CRS
 ) -> list[tuple[_Placed, BaseGeometry]]:
-    to_grid = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    to_grid = transformer("EPSG:4326", crs)
     return [
         (item, shapely.box(*to_grid.transform_bounds(*item.bbox, densify_pts=21)))
         for item in items

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyproj
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
@@ -33,7 +32,7 @@ from qhsink.config import (
 from qhsink.config.train_twin import TwinTraining
 from qhsink.domain.period import peak_season
 from qhsink.domain.scene import BANDS, RED_EDGE
-from qhsink.grid import qinghai_albers
+from qhsink.grid import qinghai_albers, transformer
 from qhsink.mapping.layers import GROUPS, NODATA, layer_step, layers_of
 from qhsink.regions.database import load_database
 from qhsink.sources.layer_items import pin_layer
@@ -282,9 +281,7 @@ def _layers(
     spec: TwinTraining,
 ) -> tuple[NDArray[np.bool_], dict[str, NDArray[np.int16]]]:
     """Return clear land of a square, and every layer by name: as a run reads them."""
-    to_degrees = pyproj.Transformer.from_crs(
-        qinghai_albers(), "EPSG:4326", always_xy=True
-    )
+    to_degrees = transformer(qinghai_albers(), "EPSG:4326")
     west, south, east, north = to_degrees.transform_bounds(*square.bounds)
     bbox = (
         west - _MARGIN_DEG,

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyproj
 import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from qhsink.config import project_dir
 from qhsink.domain.errors import BadInput, SourceError
-from qhsink.grid import qinghai_albers
+from qhsink.grid import qinghai_albers, transformer
 from qhsink.regions.database import RegionDatabase, load_database
 from qhsink.steps.evaluate_places import load_trial
 from qhsink.steps.evaluate_world import truth_of
@@ -137,7 +136,7 @@ def _as_table(
     rules: PlotRules,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    move = pyproj.Transformer.from_crs(qinghai_albers(), "EPSG:4326", always_xy=True)
+    move = transformer(qinghai_albers(), "EPSG:4326")
     lon, lat = move.transform(measured["x"], measured["y"])
     first = date(year, *FIRST_DAY)
     days = rng.integers(0, DAYS, len(measured)).tolist()

@@ -20,7 +20,7 @@ from odc.geo.geobox import GeoBox
 from qhsink.config import RunConfig
 from qhsink.domain.period import peak_season
 from qhsink.domain.scene import RED_EDGE, Scene
-from qhsink.grid import crs_wkt
+from qhsink.grid import crs_wkt, transformer
 from qhsink.imagery.composite import Composite
 from qhsink.imagery.landform import landform, sun_vector
 from qhsink.imagery.season import clear_ndvi, season_statistics
@@ -222,7 +222,7 @@ def _nodes(places: Floating) -> tuple[Floating, Floating]:
 
 def _sun_at(x: Floating, y: Floating, wkt: str, day: int) -> Floating:
     """Return the unit vector to the sun along the CRS's own axes, (3, n, m)."""
-    to_degrees = pyproj.Transformer.from_crs(wkt, "EPSG:4326", always_xy=True)
+    to_degrees = transformer(wkt, "EPSG:4326")
     lon, lat = to_degrees.transform(x, y)
     above = to_degrees.transform(x, y + 100.0)
     turn, _, _ = pyproj.Geod(ellps="GRS80").inv(lon, lat, *above)

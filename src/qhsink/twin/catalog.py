@@ -15,7 +15,8 @@ import shapely
 from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
-from qhsink.twin.frames import Frame, transformer
+from qhsink.grid import transformer
+from qhsink.twin.frames import Frame
 
 STAC_VERSION = "1.0.0"
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"

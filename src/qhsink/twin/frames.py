@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,8 @@ from numba import njit
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
+
+from qhsink.grid import transformer
 
 Counts = NDArray[np.integer[Any]]
 """Rows or columns."""
@@ -214,16 +215,6 @@ def _interpolate(
             c, d = tables[t, i + 1, j], tables[t, i + 1, j + 1]
             low = a + u * (b - a)
             found[t, k] = low + v * (c + u * (d - c) - low)
-
-
-@lru_cache(maxsize=64)
-def transformer(source: Any, target: Any) -> pyproj.Transformer:
-    """Return the transformer between two CRS (EPSG code or CRS), x before y.
-
-    Kept, because making one costs more than transforming a granule's nodes; pyproj's
-    are safe to share between threads.
-    """
-    return pyproj.Transformer.from_crs(source, target, always_xy=True)
 
 
 def project(

@@ -16,7 +16,8 @@ import pyproj
 from shapely.geometry.base import BaseGeometry
 
 from qhsink.domain.errors import BadInput
-from qhsink.twin.frames import Frame, project, transformer
+from qhsink.grid import transformer
+from qhsink.twin.frames import Frame, project
 
 SQUARE_M = 100_000
 EDGE_M = 109_800

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from qhsink.grid import transformer
 from qhsink.twin.catalog import outline_lonlat
 from qhsink.twin.cog import write_raster
-from qhsink.twin.frames import LONLAT, frame_around, project, transformer
+from qhsink.twin.frames import LONLAT, frame_around, project
 from qhsink.twin.granules import few_that_cover
 from qhsink.twin.landsat_items import ASSETS, SHELF, Acquisition, item
 from qhsink.twin.orders import Done, Ground, Item, Job, Order, Strips, write_item

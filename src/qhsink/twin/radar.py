@@ -15,10 +15,11 @@ import numpy as np
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
+from qhsink.grid import transformer
 from qhsink.twin.backscatter import Beam, from_db, looks_of, scatter
 from qhsink.twin.catalog import outline_lonlat
 from qhsink.twin.cog import FLOAT_PREDICTOR, write_raster
-from qhsink.twin.frames import LONLAT, frame_around, project, transformer
+from qhsink.twin.frames import LONLAT, frame_around, project
 from qhsink.twin.granules import OVERLAP_M, few_that_cover
 from qhsink.twin.orders import Done, Ground, Item, Job, Order, Strips, write_item
 from qhsink.twin.product_spec import RadarPass, RadarSection

@@ -14,7 +14,8 @@ import numpy as np
 import pyproj
 from numpy.typing import NDArray
 
-from qhsink.twin.frames import LONLAT, transformer
+from qhsink.grid import transformer
+from qhsink.twin.frames import LONLAT
 from qhsink.twin.granules import EDGE_M, Granule
 from qhsink.twin.ground_light import view_of
 from qhsink.twin.product_spec import Overpass

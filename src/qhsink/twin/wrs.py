@@ -20,7 +20,8 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from qhsink.twin.frames import LONLAT, transformer
+from qhsink.grid import transformer
+from qhsink.twin.frames import LONLAT
 
 INCLINATION = math.radians(98.2)
 PATHS, ROWS, CYCLE_DAYS = 233, 248, 16
