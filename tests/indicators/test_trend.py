@@ -53,7 +53,8 @@ def test_interval_of_the_slope_agrees_with_scipy():
 
 
 @given(
-    st.lists(st.floats(-100, 100), min_size=5, max_size=14, unique=True),
+    # In single precision, whose differences over years never underflow to zero.
+    st.lists(st.floats(-100, 100, width=32), min_size=5, max_size=14, unique=True),
     st.sampled_from([0.8, 0.9, 0.95]),
 )
 def test_the_interval_leaves_out_zero_just_where_the_test_tells_a_direction(

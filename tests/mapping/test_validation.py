@@ -56,6 +56,26 @@ def test_interval_is_wider_where_residuals_are():
     assert high > 3 * low
 
 
+def test_a_bin_of_zeros_that_every_member_knows_has_no_width_and_does_not_fail():
+    """Where no tree stands all members say zero, and are right."""
+    observed, mean, spread = heteroscedastic(2)
+    bare = np.zeros(len(mean))
+    rule = fit_interval(
+        np.r_[bare, 1.0 + observed], np.r_[bare, 1.0 + mean], np.r_[bare, spread]
+    )
+    assert rule.half_width(np.zeros(1), np.zeros(1))[0] == 0.0
+    plain = fit_interval(1.0 + observed, 1.0 + mean, spread)
+    at = 1.0 + mean[:1]
+    assert rule.half_width(at, spread[:1])[0] == pytest.approx(
+        plain.half_width(at, spread[:1])[0], rel=0.5
+    )
+
+
+def test_errors_all_alike_are_as_wide_as_they_are_large():
+    rule = fit_interval(np.full(60, 2.0), np.full(60, 1.5), np.zeros(60))
+    assert rule.half_width(np.array([1.5]), np.zeros(1))[0] == pytest.approx(0.5)
+
+
 def test_interval_holds_its_share_in_every_tenth_of_predicted_value():
     observed, mean, spread = heteroscedastic(2)
     folds = np.arange(len(mean)) % 5

@@ -195,9 +195,12 @@ def fit_interval(
     residual_sd, factor = [], []
     for number in range(len(edges) + 1):
         error = (observed - mean)[place == number]
-        local = float(error.std(ddof=1))
+        # A bin may hold errors that are all alike: zeros that every member knows.
+        local = float(error.std(ddof=1)) or float(np.abs(error).max())
         width = np.sqrt(np.square(spread[place == number]) + local**2)
-        ratio = np.sort(np.abs(error) / width)
+        score = np.zeros_like(width)
+        np.divide(np.abs(error), width, out=score, where=width > 0.0)
+        ratio = np.sort(score)
         rank = min(int(np.ceil((len(ratio) + 1) * confidence)), len(ratio)) - 1
         residual_sd.append(local)
         factor.append(float(ratio[rank]))
