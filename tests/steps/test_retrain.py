@@ -107,6 +107,14 @@ def test_the_same_weights_of_a_mask_under_another_code_of_the_twin_are_the_same(
     assert retrain._remark(work, made, settings, tmp_path / "models").startswith(
         "same weights"
     )
+    for moved, remark in ((4e-7, "weights within 1e-06"), (1e-3, "OTHER WEIGHTS")):
+        off = {
+            name: part | {"center": part["center"] + np.float32(moved)}
+            for name, part in parts.items()
+        }
+        made = save_opinion(folder, kind, off, science={"twin": f"moved {moved}"})
+        found = retrain._remark(work, made, settings, tmp_path / "models")
+        assert found.startswith(remark)
 
 
 def test_a_training_that_fails_ends_the_command_with_its_log(settings, tmp_path):

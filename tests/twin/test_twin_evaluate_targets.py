@@ -59,7 +59,7 @@ def small_trial():
     )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def run(tmp_path_factory):
     """One world over two regions, run and published."""
     trial = small_trial()
@@ -68,7 +68,7 @@ def run(tmp_path_factory):
     return run_targets(SEED, places, trial, folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def totals(run):
     return pd.DataFrame([row.to_row() for row in map_totals(run)])
 
