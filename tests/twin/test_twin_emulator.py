@@ -75,7 +75,8 @@ PUBLISHED_NM = {
         "swir16": 1608.0, "swir22": 2200.0,
     },
 }  # fmt: skip
-"""Central wavelengths [nm]. Sentinel-2: ESA, SentiWiki, S2 Mission, spectral bands.
+"""Central wavelengths [nm]; those of Sentinel-2 and Landsat 8 are unverified: general
+knowledge, the pages were not opened. Sentinel-2: ESA, SentiWiki, S2 Mission, bands.
 Landsat 8: Barsi et al. (2014), Remote Sensing 6:10232 (between half maxima). Landsat 9:
 whole nanometres, from NASA's sheets as RTTOV's README of OLI-2 names them (NWP SAF)."""
 

@@ -25,7 +25,7 @@ MOST_ERROR = 0.3
 """Standard error over the reference's standard deviation, above which class
 probabilities are surer than they are right: they know the estimate and not that units
 far from the middle are rare. In simulation they say 0.75 and are right in 0.67 at 0.4,
-and in 0.49 at 1 (docs/coverage.md)."""
+and in 0.49 at 1 (sink units of the simulated trial; this project's choice)."""
 ERROR_TOO_WIDE = "not calibrated: error wide against the reference"
 """Flag of a grade whose density or rate is known too poorly for its probabilities."""
 
