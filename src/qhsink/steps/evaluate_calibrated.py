@@ -7,7 +7,6 @@ in ``evaluate_plots``.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from functools import cache
 
@@ -20,7 +19,7 @@ from qhsink.domain.errors import Refusal
 from qhsink.estimation.ledger import mean_and_model_se
 from qhsink.mapping.calibration import Calibration, calibrate
 from qhsink.mapping.calibration_lines import ALL, Pairs
-from qhsink.steps.evaluate_map import is_land
+from qhsink.steps.evaluate_map import land_parts
 from qhsink.steps.evaluate_places import TrialSpec
 from qhsink.steps.evaluate_plots import Sampled, measure
 from qhsink.steps.evaluate_result import COVER, Result
@@ -43,14 +42,9 @@ def calibrated_parts(
         )
     except Refusal as refusal:
         made = refusal
-    for name, _ in site.square.parts:
-        inside = site.part == name
-        if is_land(inside, False, trial):
-            true = float(site.cover[inside].mean())
-            plain = Result(
-                name, "part", COVER, CALIBRATED, 0, true, math.nan, math.nan, 0.0
-            )
-            yield _mean(plain, made, site)
+    for name, inside in land_parts(site, trial).items():
+        true = float(site.cover[inside].mean())
+        yield _mean(Result(name, "part", COVER, CALIBRATED, 0, true), made, site)
 
 
 def _mean(plain: Result, made: Calibration | Refusal, site: Site) -> Result:

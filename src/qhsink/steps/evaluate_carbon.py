@@ -83,7 +83,7 @@ def carbon_of_plots(
     land = site.x.size * trial.pixel_size_m**2 / 10_000.0
     plain = Result(
         whole_id(site.square), "target square", CARBON, "", len(drawn.index),
-        math.fsum(true) / land, math.nan, math.nan, math.inf,
+        math.fsum(true) / land, df=math.inf,
     )  # fmt: skip
     try:
         found = carbon_balance(_table(held, exact=False), request, _settings())

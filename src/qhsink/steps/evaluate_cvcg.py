@@ -7,7 +7,6 @@ estimates. Mean cover of all land is in ``evaluate_plots``.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -197,7 +196,7 @@ def _name(county: County) -> str:
 
 
 def _plain(name: str, size: Size, indicator: str, mode: str, true: float) -> Result:
-    return Result(name, size, indicator, mode, 0, true, math.nan, math.nan, 0.0)
+    return Result(name, size, indicator, mode, 0, true)
 
 
 def _given(plain: Result, found: Estimate) -> Result:

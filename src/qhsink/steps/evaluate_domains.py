@@ -7,7 +7,6 @@ From one simple random campaign of a square; other uses of such plots are in
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +18,7 @@ from qhsink.estimation.domains import Level, TotalEstimate
 from qhsink.estimation.request import TotalRequest, TotalTables
 from qhsink.estimation.total import estimate_totals
 from qhsink.steps.evaluate_labels import plain_line
-from qhsink.steps.evaluate_map import filled, is_land
+from qhsink.steps.evaluate_map import filled, land_parts
 from qhsink.steps.evaluate_places import TrialSpec
 from qhsink.steps.evaluate_plots import Sampled, measure
 from qhsink.steps.evaluate_result import COVER, HERBS_PER_COVER, VERDICT_LEVEL, Result
@@ -49,11 +48,7 @@ def domain_plots(
             PART: site.part[drawn.index],
         }
     )
-    wanted = [
-        name
-        for name, _ in site.square.parts
-        if is_land(site.part == name, False, trial)
-    ]
+    wanted = land_parts(site, trial)
     for asked in _by_part(site, TotalTables(sample)):
         for row in _asked(asked, Y, rules):
             if row.domain in wanted:
@@ -94,9 +89,7 @@ def _asked(asked: Asked, y: str, rules: IntervalRules) -> tuple[TotalEstimate, .
 def _of_part(site: Site, mode: str, row: TotalEstimate) -> Result:
     """Return the row of a sub-region beside its truth."""
     true = float(site.cover[site.part == row.domain].mean())
-    plain = Result(
-        str(row.domain), "part", COVER, mode, row.n, true, math.nan, math.nan, 0.0
-    )
+    plain = Result(str(row.domain), "part", COVER, mode, row.n, true)
     return _given(plain, row)
 
 

@@ -80,7 +80,7 @@ def forage_plots(
     except QhsinkError as error:
         yield Result(
             "all", "target squares", FORAGE, CLIPPED, 0, math.fsum(forage.values()),
-            math.nan, math.nan, 0.0, refusal=str(error),
+            refusal=str(error),
         )  # fmt: skip
         return
     for row in found.counties:

@@ -8,7 +8,6 @@ Draws campaigns and lays out their tables; what is estimated from them is in
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -133,9 +132,6 @@ def plain_line(site: Site, indicator: str, mode: str, true: float, n: int) -> Re
         mode,
         n,
         true,
-        math.nan,
-        math.nan,
-        0.0,
     )
 
 

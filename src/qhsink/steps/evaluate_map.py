@@ -40,7 +40,7 @@ def from_map(site: Site, trial: TrialSpec, rmse: float) -> Iterator[Result]:
             continue
         size: Size = "square" if whole else "part"
         true, row = float(site.cover[inside].mean()), site.reported[name]
-        plain = Result(name, size, COVER, "model", 0, true, math.nan, math.nan, 0.0)
+        plain = Result(name, size, COVER, "model", 0, true)
         if row.estimate is None:
             yield dataclasses.replace(plain, refusal=row.refusal or "refused")
             continue
@@ -64,6 +64,12 @@ def is_land(inside: NDArray[np.bool_], whole: bool, trial: TrialSpec) -> bool:
     pixels = (trial.square_m / trial.pixel_size_m) ** 2
     least = trial.least_land_share * pixels / (1 if whole else trial.parts**2)
     return bool(inside.sum() >= (2 if whole else least))
+
+
+def land_parts(site: Site, trial: TrialSpec) -> dict[str, NDArray[np.bool_]]:
+    """Return where each sub-region with land enough to be judged is, by its id."""
+    inside = {name: site.part == name for name, _ in site.square.parts}
+    return {name: of for name, of in inside.items() if is_land(of, False, trial)}
 
 
 def _naive(plain: Result, sums: RegionSums, trial: TrialSpec, rmse: float) -> Result:

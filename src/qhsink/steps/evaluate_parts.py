@@ -20,7 +20,7 @@ from qhsink.estimation.small_area import (
     greg_by_domain,
     synthetic,
 )
-from qhsink.steps.evaluate_map import filled, is_land
+from qhsink.steps.evaluate_map import filled, land_parts
 from qhsink.steps.evaluate_places import TrialSpec
 from qhsink.steps.evaluate_plots import Sampled, measure, simple_design
 from qhsink.steps.evaluate_result import COVER, Result
@@ -73,9 +73,8 @@ def _unit_sample(
     site, y = sampled.site, sampled.cover
     whole = filled(site)
     means = {
-        name: np.array([1.0, float(whole[site.part == name].mean())])
-        for name, _ in site.square.parts
-        if is_land(site.part == name, False, trial)
+        name: np.array([1.0, float(whole[inside].mean())])
+        for name, inside in land_parts(site, trial).items()
     }
     columns = np.column_stack([np.ones(y.size), sampled.map])
     return UnitSample(y, columns, site.part[sampled.drawn.index]), means

@@ -42,9 +42,10 @@ class Result:
     n: int
     """Plots or footprints; 0 for the map alone."""
     truth: float
-    value: float
-    se: float
-    df: float
+    value: float = math.nan
+    """NaN, as the error, until it is estimated."""
+    se: float = math.nan
+    df: float = 0.0
     flags: tuple[str, ...] = ()
     kind: IntervalKind = "t"
     """How limits come from value and error."""

@@ -20,7 +20,7 @@ from qhsink.estimation.change import paired_change
 from qhsink.estimation.domains import estimate_by_domain
 from qhsink.estimation.survey import stratified_sample
 from qhsink.indicators.grades import SinkGrade
-from qhsink.steps.evaluate_map import is_land
+from qhsink.steps.evaluate_map import land_parts
 from qhsink.steps.evaluate_places import TrialSpec
 from qhsink.steps.evaluate_plots import measure
 from qhsink.steps.evaluate_result import GRADE, STATE, Result
@@ -95,11 +95,7 @@ def _units(
     rng: np.random.Generator,
 ) -> Iterator[_Unit]:
     """Yield the units of a square that are land, each from its own plots."""
-    parts = [
-        (name, np.flatnonzero(site.part == name))
-        for name, _ in site.square.parts
-        if is_land(site.part == name, False, trial)
-    ]
+    parts = [(name, np.flatnonzero(of)) for name, of in land_parts(site, trial).items()]
     if not parts:
         return
     count = trial.targets.plots_per_part
@@ -206,8 +202,6 @@ def _class(unit: _Unit, mode: str, found: GradedUnit, true: SinkGrade) -> Result
         unit.plots,
         float(1 + np.argmax(true.probabilities)),
         grade,
-        math.nan,
-        0.0,
         flags=found.flags,
         refusal=UNLIKELY if named.grade is None else "",
         said=max(named.probabilities),
@@ -234,8 +228,6 @@ def _states(units: Sequence[_Unit], *, years: int) -> Iterator[Result]:
             unit.plots,
             float(np.sign(unit.true_rate)),
             sign,
-            math.nan,
-            0.0,
             refusal="" if sign else UNLIKELY,
             said=1.0 - FDR,
         )

@@ -7,7 +7,6 @@ and their runs are ``evaluate_targets``'s.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
@@ -92,9 +91,6 @@ def _beside(row: ReportRow, sites: Sequence[Site], table: ModelTargets) -> Resul
         REPORTED,
         0,
         float(true.mean()) * _unit(row.indicator_id),
-        math.nan,
-        math.nan,
-        0.0,
     )
 
 
@@ -171,9 +167,6 @@ def hybrid_on_map(
                 mode,
                 0,
                 true,
-                math.nan,
-                math.nan,
-                0.0,
                 kind="skewed",
             )
             found = hybrid_estimates(request, footprints, _settings())

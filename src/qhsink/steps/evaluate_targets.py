@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -22,9 +21,9 @@ from qhsink.config import RunConfig, Settings, load_run_config, project_dir
 from qhsink.config.residual_fields import load_residual_worlds
 from qhsink.config.train_twin import load_twin_training
 from qhsink.domain.model_target import ModelTarget, ModelTargets
-from qhsink.grid import qinghai_albers
 from qhsink.mapping.layers import Group
 from qhsink.steps.evaluate_places import Square, TargetSquares, TrialSpec
+from qhsink.steps.evaluate_request import TrialRun, ask_run
 from qhsink.steps.evaluate_site import Site, lay_beside, whole_id
 from qhsink.steps.evaluate_world import lakes_near, truth_of
 from qhsink.steps.map_indicators import TARGET_INDICATORS
@@ -165,33 +164,16 @@ def _own_land(site: Site, target: ModelTarget) -> NDArray[np.bool_]:
 def _request(
     catalogue: Path, places: Sequence[Square], trial: TrialSpec, folder: Path
 ) -> RunRequest:
-    base = (project_dir() / "config" / trial.targets.config).as_posix()
-    pixel = trial.targets.pixel_size_m
-    reported = [COVER_INDICATOR, *TARGET_INDICATORS]
-    config = folder / "targets.toml"
-    config.write_text(
-        f'extends = "{base}"\n[grid]\npixel_size_m = {pixel}\ntile_px = 256\n'
-        f"block_px = 256\n[masks]\ndilation_m = {pixel}\n"
-        "[regions]\ninside_province = false\nmin_valid_share = 0.6\n"
-        f"[indicators]\nreport = {reported}\n",
-        encoding="utf-8",
+    run = TrialRun(
+        extends=trial.targets.config,
+        pixel_size_m=trial.targets.pixel_size_m,
+        tile_px=256,
+        indicators=[COVER_INDICATOR, *TARGET_INDICATORS],
+        month=trial.month,
     )
     wholes = [(whole_id(place), place.outline) for place in places]
-    union = shapely.union_all([place.outline for place in places])
-    files = {"squares": wholes}
+    regions = {"squares": wholes}
     if len(places) > 1:
-        files["all"] = [(ALL, union)]
-    for name, shapes in files.items():
-        ids = [shape_id for shape_id, _ in shapes]
-        gpd.GeoDataFrame(
-            {"id": ids, "name": ids},
-            geometry=[outline for _, outline in shapes],
-            crs=qinghai_albers().to_wkt(),
-        ).to_file(folder / f"{name}.gpkg")
-    return RunRequest(
-        month=trial.month,
-        regions=tuple(str(folder / f"{name}.gpkg") for name in files),
-        source=str(catalogue),
-        config=str(config),
-        out=str(folder / "out"),
-    )
+        union = shapely.union_all([place.outline for place in places])
+        regions["all"] = [(ALL, union)]
+    return ask_run(run, catalogue, regions, folder)

@@ -7,7 +7,6 @@ Samples of designs that ``evaluate_plots`` has not are drawn here. The tables go
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -95,9 +94,6 @@ def answer(
         asked.mode,
         len(asked.tables.sample),
         float(true.mean()),
-        math.nan,
-        math.nan,
-        0.0,
         kind=level.kind,
     )
     try:

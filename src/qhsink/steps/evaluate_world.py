@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -24,6 +23,7 @@ from qhsink.grid import qinghai_albers
 from qhsink.regions.database import load_database
 from qhsink.steps.estimates import gather_ledger, report_rows
 from qhsink.steps.evaluate_places import Square, TrialSpec
+from qhsink.steps.evaluate_request import TrialRun, ask_run
 from qhsink.steps.evaluate_site import Site, lay_beside, misread_type, whole_id
 from qhsink.steps.monitor import (
     batches,
@@ -206,30 +206,15 @@ def _request(
     folder: Path,
     kinds: Sequence[Kind],
 ) -> RunRequest:
-    demo = (project_dir() / "config" / "demo.toml").as_posix()
-    config = folder / "trial.toml"
-    pixel = trial.pixel_size_m
-    config.write_text(
-        f'extends = "{demo}"\n[grid]\npixel_size_m = {pixel}\ntile_px = 128\n'
-        f"block_px = 128\n[masks]\ndilation_m = {pixel}\n"
-        "[regions]\ninside_province = false\nmin_valid_share = 0.6\n"
-        f"[indicators]\nreport = {[f'fvc_{kind}' for kind in kinds]}\n",
-        encoding="utf-8",
-    )
-    # Two files: features of one file may not cover each other.
-    wholes = [(whole_id(place), place.outline) for place in places]
-    parts = [part for place in places for part in place.parts]
-    for name, shapes in (("squares", wholes), ("parts", parts)):
-        ids = [shape_id for shape_id, _ in shapes]
-        gpd.GeoDataFrame(
-            {"id": ids, "name": ids},
-            geometry=[outline for _, outline in shapes],
-            crs=qinghai_albers().to_wkt(),
-        ).to_file(folder / f"{name}.gpkg")
-    return RunRequest(
+    run = TrialRun(
+        extends="demo.toml",
+        pixel_size_m=trial.pixel_size_m,
+        tile_px=128,
+        indicators=[f"fvc_{kind}" for kind in kinds],
         month=trial.month,
-        regions=(str(folder / "squares.gpkg"), str(folder / "parts.gpkg")),
-        source=str(catalogue),
-        config=str(config),
-        out=str(folder / "out"),
     )
+    regions = {
+        "squares": [(whole_id(place), place.outline) for place in places],
+        "parts": [part for place in places for part in place.parts],
+    }
+    return ask_run(run, catalogue, regions, folder)
