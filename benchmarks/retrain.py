@@ -23,12 +23,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from benchmarks.retrained import compare_models, compare_opinions
 from qhsink.config import Settings, load_run_config, load_settings
-from qhsink.imagery.second_opinion import SecondOpinion
-from qhsink.mapping.side_by_side import prediction_gap
-from qhsink.registry import Model, load_model
+from qhsink.registry import load_model
 from qhsink.registry.opinions import load_opinion
 from qhsink.steps.map_indicators import ECOSYSTEM
 from qhsink.steps.train_tables import TABLE
@@ -38,8 +35,6 @@ OPINION = "cloud opinion"
 """Name of the mask model among what is trained."""
 MADE = re.compile(r"--model [a-z_]+=([a-z_]+-[0-9a-f]{8})")
 """What ``qhsink train`` says at its end."""
-ROUNDING = 1e-6
-"""How far the numbers of an opinion, all of order one, may be off by rounding."""
 CONFIGS = (
     *("model_targets", "train_twin", "training", "twin"),
     *("demo", "monitor", "corrections"),
@@ -118,7 +113,10 @@ def retrain(
         meta = {"made": made, "cpu_s": cpu_s}
         if earlier is None:
             store.put(key, partial(_note, meta))
-    remark = _remark(work, made, settings, out)
+    models, compare = settings.project / "models", compare_models
+    if work.name == OPINION:
+        models, out, compare = models / "masks", out / "masks", compare_opinions
+    remark = compare((models, work.shipped), (out, made))
     return Retrained(work, made, cpu_s, earlier is not None, remark)
 
 
@@ -171,57 +169,6 @@ def _train(
         message = f"{work.name}: {shlex.join(command)} failed; see {log}"
         raise SystemExit(message)
     return found[-1], used.ru_utime + used.ru_stime
-
-
-def _remark(work: Work, made: str, settings: Settings, out: Path) -> str:
-    if made == work.shipped:
-        return "same digest"
-    if work.name != OPINION:
-        return _beside(
-            *(
-                load_model(*at)
-                for at in ((settings.project / "models", work.shipped), (out, made))
-            )
-        )
-    one = load_opinion(settings.project / "models" / "masks", work.shipped)
-    other = load_opinion(out / "masks", made)
-    pairs = list(zip(_weights(one), _weights(other), strict=True))
-    if all(np.array_equal(here, there) for here, there in pairs):
-        return "same weights; its card names the code of the twin, which has changed"
-    # Sums are taken in another order where BLAS has another number of threads.
-    if all(np.allclose(here, there, rtol=0.0, atol=ROUNDING) for here, there in pairs):
-        return f"weights within {ROUNDING:g}: sums were rounded otherwise"
-    return "OTHER WEIGHTS"
-
-
-def _beside(shipped: Model, made: Model) -> str:
-    """Return how far a model with another digest is from the one that ships.
-
-    The digest covers what rounds otherwise under another kernel of linear algebra;
-    the card promises that predictions agree within a tolerance.
-    """
-    one, other = shipped.ensemble, made.ensemble
-    if one.features != other.features or one.members != other.members:
-        return "OTHER MODEL: features or members differ"
-    if all(
-        np.array_equal(here.weights, there.weights)
-        and np.array_equal(here.bias, there.bias)
-        for here, there in zip(one.layers, other.layers, strict=True)
-    ):
-        return "same weights; what the digest also covers rounds otherwise here"
-    rng = np.random.default_rng(0)
-    spread = rng.standard_normal((4000, len(one.features)))
-    gap = prediction_gap(one, other, one.center + one.scale * spread).most
-    allowed = shipped.card["science"].get("tolerance")
-    if allowed is None or gap > allowed:
-        return f"OTHER PREDICTIONS: {gap:.3g} apart at most, allowed {allowed}"
-    return f"another digest; predictions {gap:.3g} apart at most, {allowed:g} allowed"
-
-
-def _weights(opinion: SecondOpinion) -> list[Any]:
-    """Return every number of both perceptrons."""
-    parts = [part for part in (opinion.alone, opinion.compared) if part is not None]
-    return [getattr(part, name) for part in parts for name in part.__slots__]
 
 
 def retrain_all(

@@ -15,8 +15,9 @@ from qhsink.mapping.ecosystem import (
     choose_class,
     class_probabilities,
     fit_classifier,
+    halves_alike,
 )
-from qhsink.mapping.ensemble import predict_members
+from qhsink.mapping.ensemble import Ensemble, Layer, predict_members
 from qhsink.mapping.features import feature_matrix
 from qhsink.mapping.samples import Recipe, Samples
 
@@ -36,6 +37,35 @@ def test_probabilities_of_several_members_are_averaged_and_not_their_logits():
     logits = np.log([[1.0, 2.0, 5.0, 6.0, 1.0, 1.0]]).astype(np.float32)
     found = class_probabilities(logits, classes=3)
     np.testing.assert_allclose(found, [[7 / 16, 3 / 16, 6 / 16]], rtol=1e-6)
+
+
+def constant_classifier(*members):
+    """A classifier whose members always give these logits, whatever they see."""
+    logits = np.array(members, np.float32)
+    weights = np.zeros((len(members), 1, logits.shape[1]), np.float32)
+    weights[:, 0, 0] = [1.0 if first else 0.0 for first in logits[:, 0]]
+    return Ensemble(
+        "ecosystem", "logit", ("ndvi",), np.zeros(1, np.float32),
+        np.ones(1, np.float32), (Layer(weights, logits),), -20, 20, outputs=3,
+    )  # fmt: skip
+
+
+def test_halves_agree_on_the_weighted_share_that_both_class_alike():
+    # The first half adds what it sees to the first class, the other half does not.
+    model = constant_classifier([1, 2, 0], [1, 2, 0], [0, 2, 0], [0, 2, 0])
+    seen = np.array([[0.0], [0.5], [3.0]], np.float32)
+    weight = np.array([1.0, 1.0, 2.0])
+    assert halves_alike(model, seen, weight=weight) == pytest.approx(0.5)
+    assert halves_alike(model, seen[:2], weight=weight[:2]) == 1.0
+
+
+def test_a_single_network_has_no_halves():
+    model = constant_classifier([1, 2, 0])
+    assert halves_alike(model, np.zeros((2, 1), np.float32), weight=np.ones(2)) is None
+
+
+def test_of_no_pixel_at_all_there_are_no_probabilities():
+    assert class_probabilities(np.empty((0, 6), np.float32), classes=3).shape == (0, 3)
 
 
 @given(arrays(np.float32, (4, 10), elements=st.floats(-20, 20, width=32)))

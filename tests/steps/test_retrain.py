@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import retrain
+from benchmarks.retrained import compare_loaded, compare_opinions
 from qhsink.config import load_run_config, load_settings
 from qhsink.registry import load_model
 from qhsink.registry.files import read_arrays
@@ -85,11 +86,8 @@ def test_the_same_weights_of_a_mask_under_another_code_of_the_twin_are_the_same(
         o for o in call(settings, tmp_path) if o.work.name == retrain.OPINION
     )
     assert {opinion.work.command[-1], other.work.command[-1]} == {"scl", "qa_pixel"}
-    work = dataclasses.replace(opinion.work, shipped=opinion.made)
-    assert (
-        retrain._remark(work, opinion.made, settings, tmp_path / "models")
-        == "same digest"
-    )
+    shipped = settings.project / "models" / "masks", opinion.made
+    assert compare_opinions(shipped, shipped) == "same digest"
     arrays = read_arrays(
         settings.project / "models" / "masks" / opinion.made, "weights.npz"
     )
@@ -104,17 +102,18 @@ def test_the_same_weights_of_a_mask_under_another_code_of_the_twin_are_the_same(
     folder, kind = tmp_path / "models" / "masks", opinion.work.command[-1]
     made = save_opinion(folder, kind, parts, science={"twin": "new"})
     assert made != opinion.made
-    assert retrain._remark(work, made, settings, tmp_path / "models").startswith(
-        "same weights"
-    )
-    for moved, remark in ((4e-7, "weights within 1e-06"), (1e-3, "OTHER WEIGHTS")):
+    assert compare_opinions(shipped, (folder, made)).startswith("same weights")
+    for moved, remark in (
+        (4e-7, "weights within 1e-06"),
+        (1e-4, "other weights; decisions alike on 99."),
+        (1e-1, "OTHER: decisions alike on"),
+    ):
         off = {
             name: part | {"center": part["center"] + np.float32(moved)}
             for name, part in parts.items()
         }
         made = save_opinion(folder, kind, off, science={"twin": f"moved {moved}"})
-        found = retrain._remark(work, made, settings, tmp_path / "models")
-        assert found.startswith(remark)
+        assert compare_opinions(shipped, (folder, made)).startswith(remark)
 
 
 def test_a_training_that_fails_ends_the_command_with_its_log(settings, tmp_path):
@@ -153,10 +152,36 @@ def moved(model, shift):
     ids=["the same weights", "within the card's tolerance", "beyond it"],
 )
 def test_another_digest_is_judged_by_weights_and_predictions(cover, shift, said):
-    assert said in retrain._beside(cover, moved(cover, shift))
+    assert said in compare_loaded(cover, moved(cover, shift))
 
 
 def test_a_model_of_other_features_is_another_model(cover, settings):
     config = load_run_config(settings.project / "config" / "demo-targets.toml")
     other = load_model(settings.project / "models", config.models.agb_grass)
-    assert retrain._beside(cover, other).startswith("OTHER MODEL")
+    assert compare_loaded(cover, other).startswith("OTHER MODEL")
+
+
+@pytest.mark.parametrize(
+    ("noise", "said"),
+    [
+        (0.003, "other weights; 9"),
+        (0.3, "OTHER: "),
+    ],
+    ids=["moved as by rounding", "moved further than from another start"],
+)
+def test_a_classifier_is_judged_by_what_its_own_halves_agree_on(settings, noise, said):
+    config = load_run_config(settings.project / "config" / "demo-targets.toml")
+    shipped = load_model(settings.project / "models", config.models.ecosystem)
+    rng = np.random.default_rng(3)
+    layers = tuple(
+        dataclasses.replace(
+            layer,
+            weights=layer.weights
+            + noise * rng.standard_normal(layer.weights.shape).astype(np.float32),
+        )
+        for layer in shipped.ensemble.layers
+    )
+    ensemble = dataclasses.replace(shipped.ensemble, layers=layers)
+    found = compare_loaded(shipped, dataclasses.replace(shipped, ensemble=ensemble))
+    assert found.startswith(said)
+    assert "by halves of the shipped one" in found

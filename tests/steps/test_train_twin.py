@@ -210,6 +210,9 @@ def test_a_classifier_is_trained_stored_and_marked(monkeypatch, tmp_path):
     assert "SIMULATED TRAINING DATA" in text
     assert "Producer's accuracy" in text
     assert "qhsink train ecosystem --twin worlds" in text
+    alike = check_model(tmp_path, made.id).card["run"]["halves_alike"]
+    assert 0.9 < alike <= 1.0
+    assert f"give {alike:.1%} of the land of the samples the same class" in text
 
 
 def test_ecosystems_are_not_learnt_without_worlds(tmp_path):

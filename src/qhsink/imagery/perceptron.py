@@ -60,7 +60,8 @@ class Perceptron:
         seen = (features - self.center[:, None]) / self.scale[:, None]
         hidden = np.maximum(self.hidden.T @ seen + self.hidden_bias[:, None], 0.0)
         logit = self.output @ hidden + np.float32(self.output_bias)
-        return np.asarray(1.0 / (1.0 + np.exp(-logit)), np.float32)
+        with np.errstate(over="ignore"):  # exp of 89 is infinite, and the chance 0
+            return np.asarray(1.0 / (1.0 + np.exp(-logit)), np.float32)
 
     def folded(self) -> tuple[Floats, Floats]:
         """Return the hidden layer with centre and scale inside: (H, F) and (H,)."""

@@ -277,8 +277,14 @@ def _each(
     # Spawned, not forked: numba's and GDAL's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
-        for done in as_completed([pool.submit(work, job) for job in jobs]):
-            yield done.result()
+        running = [pool.submit(work, job) for job in jobs]
+        try:
+            for done in as_completed(running):
+                yield done.result()
+        except BaseException:
+            # What nobody foresaw ends the trial now, not after all other worlds.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _try_world(trial: TrialSpec, job: _Job) -> tuple[_Job, str]:

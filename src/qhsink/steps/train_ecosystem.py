@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from qhsink.mapping.ecosystem import (
     choose_class,
     class_probabilities,
     fit_classifier,
+    halves_alike,
 )
-from qhsink.mapping.ensemble import predict_members
+from qhsink.mapping.ensemble import Ensemble, predict_members
 from qhsink.mapping.features import feature_matrix
 from qhsink.mapping.folds import deal_folds
 from qhsink.mapping.training import Recipe, Samples
@@ -72,50 +74,97 @@ def train_ecosystem(
         )
     folder = models_folder(request, settings)
     make_writable(folder)
-    spec, table = load_twin_training(), load_model_targets(settings.project)
-    pixels = read_worlds(
-        spec, spec.train_seeds, Path(request.twin), settings=settings, report=report
-    )
-    held = {e.id: int((pixels.ecosystem == e.id).sum()) for e in table.ecosystems}
-    least = LEAST_SHARE * len(pixels.x)
-    classes = tuple(name for name, count in held.items() if count >= least)
-    total = sum(held[name] for name in classes)
-    priors = [held[name] / total for name in classes]
-    rng = np.random.default_rng((request.seed, 2))
-    chosen = pixels.take(spread_land(pixels, classes, spec.land_samples, rng))
-    number = {name: place for place, name in enumerate(classes)}
-    truth = np.array([float(number[str(name)]) for name in chosen.ecosystem])
-    features = features_of(request, TARGET, settings.project)
-    samples = Samples(needed_layers(chosen, features), truth, groups=chosen.square)
+    table = load_model_targets(settings.project)
+    learnt = gather_classes(request, settings, report=report)
+    samples, classes, priors = learnt.samples, learnt.classes, learnt.priors
     recipe = Recipe(
         target=TARGET,
         unit="logit",
         low=-LOGIT_BOUND,
         high=LOGIT_BOUND,
-        features=features,
+        features=learnt.features,
         members=request.members,
         hidden=HIDDEN,
         batch=BATCH,
         epochs=request.epochs,
         seed=request.seed,
     )
-    probability = _out_of_fold(samples, chosen.square, recipe, priors, report)
+    probability = _out_of_fold(samples, learnt.square, recipe, priors, report)
     assigned = choose_class(probability, range(len(classes)), tie=table.tie)
     confusion = np.zeros((len(classes), len(classes)), np.int64)
-    np.add.at(confusion, (truth.astype(np.int64), assigned), 1)
+    np.add.at(confusion, (samples.target.astype(np.int64), assigned), 1)
     science = describe_classes(
         recipe,
         classes,
         priors=priors,
         confusion=confusion,
-        reliability=_reliability(probability, truth),
-        data=describe_twin(spec, samples, None) | _words(table, classes),
+        reliability=_reliability(probability, samples.target),
+        data=describe_twin(load_twin_training(), samples, None)
+        | _words(table, classes),
     )
-    report(f"fitting the classifier on all {len(truth)} samples")
+    report(f"fitting the classifier on all {len(samples.target)} samples")
     ensemble = fit_classifier(samples, recipe, priors=priors)
-    run = {"versions": versions(), "command": request.command(), "cpu_ms_per_mpx": {}}
+    run = {
+        "versions": versions(),
+        "command": request.command(),
+        "cpu_ms_per_mpx": {},
+        "halves_alike": learnt.agreement(ensemble),
+    }
     model_id = save_model(folder, ensemble, {"science": science, "run": run})
     return MadeModel(model_id, folder / model_id, {}, "simulated")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learnt:
+    """What a classifier learns from."""
+
+    samples: Samples
+    """``target`` is the number of the class."""
+    square: NDArray[np.int64]
+    """Place of each sample, (n,)."""
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+    """Ids, in order of precedence."""
+    priors: list[float]
+    """Share of clear land of each class."""
+
+    def agreement(self, ensemble: Ensemble) -> float | None:
+        """Return the share of the samples' land that halves of a model class alike."""
+        number = self.samples.target.astype(np.int64)
+        weight = np.asarray(self.priors) / np.bincount(number)
+        features = feature_matrix(self.samples.reflectance, self.features)
+        alike = halves_alike(ensemble, features, weight=weight[number])
+        return None if alike is None else round(alike, 4)
+
+
+def gather_classes(
+    request: TrainRequest, settings: Settings, *, report: Report
+) -> Learnt:
+    """Return samples of every class that is common enough, from the twin's worlds."""
+    spec, table = load_twin_training(), load_model_targets(settings.project)
+    pixels = read_worlds(
+        spec,
+        spec.train_seeds,
+        Path(str(request.twin)),
+        settings=settings,
+        report=report,
+    )
+    held = {e.id: int((pixels.ecosystem == e.id).sum()) for e in table.ecosystems}
+    least = LEAST_SHARE * len(pixels.x)
+    classes = tuple(name for name, count in held.items() if count >= least)
+    total = sum(held[name] for name in classes)
+    rng = np.random.default_rng((request.seed, 2))
+    chosen = pixels.take(spread_land(pixels, classes, spec.land_samples, rng))
+    number = {name: place for place, name in enumerate(classes)}
+    truth = np.array([float(number[str(name)]) for name in chosen.ecosystem])
+    features = features_of(request, TARGET, settings.project)
+    return Learnt(
+        Samples(needed_layers(chosen, features), truth, groups=chosen.square),
+        chosen.square,
+        features,
+        classes,
+        [held[name] / total for name in classes],
+    )
 
 
 def _out_of_fold(
