@@ -24,7 +24,7 @@ from qhsink.estimation.reliability import (
     cluster_flags,
     sample_flags,
 )
-from qhsink.reporting.coverage_text import verdict_lines
+from qhsink.reporting.coverage_verdicts import verdict_lines
 from qhsink.reporting.coverage_words import LIES as LIE_NAMES
 from qhsink.reporting.coverage_words import REMARKS
 from qhsink.steps import evaluate as trial_module

@@ -18,7 +18,8 @@ from qhsink.config.train_twin import load_twin_training
 from qhsink.estimation.reliability import FEW_CLUSTERS
 from qhsink.indicators.grades import ERROR_TOO_WIDE
 from qhsink.reporting.coverage_names import MODES_ZH
-from qhsink.reporting.coverage_text import TargetTrial, Trial, coverage_markdown
+from qhsink.reporting.coverage_text import coverage_markdown
+from qhsink.reporting.coverage_trial import TargetTrial, Trial
 from qhsink.reporting.coverage_words import NAMES, REMARKS
 from qhsink.reporting.terminal import PLAIN_WIDTH, run_lines
 from qhsink.steps import evaluate as trial_module

@@ -11,13 +11,9 @@ import jinja2
 import pandas as pd
 
 from qhsink.reporting.coverage_names import MODES_ZH
-from qhsink.reporting.coverage_text import (
-    Trial,
-    coverage_markdown,
-    indicator_tables,
-    lie_lines,
-    verdict_lines,
-)
+from qhsink.reporting.coverage_text import coverage_markdown, indicator_tables
+from qhsink.reporting.coverage_trial import Trial
+from qhsink.reporting.coverage_verdicts import lie_lines, verdict_lines
 from qhsink.reporting.coverage_words import (
     CLASS_READINGS,
     LIE_MODES,

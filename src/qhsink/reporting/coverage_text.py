@@ -6,86 +6,18 @@ What is said in words is in ``coverage_words``; the HTML page is ``coverage``'s.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from qhsink.reporting.coverage_words import (
-    LIE_MODES,
-    LIES,
-    NAMES,
-    NOTES,
-    READINGS,
-    REMARKS,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class TargetTrial:
-    """What was tried where every target is mapped."""
-
-    worlds: int
-    square_km: float
-    """Edge of a square [km]."""
-    part_km: float
-    """Edge of a unit whose sink is graded [km]."""
-    pixel_m: float
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """What was tried."""
-
-    worlds: int
-    failed: int
-    """Worlds that gave nothing."""
-    regions: tuple[str, ...]
-    lie: str | None
-    lie_worlds: int
-    """Worlds of each lie that were tried beside."""
-    square_km: float
-    """Edge of a square [km]."""
-    part_km: float
-    """Edge of a sub-region [km]."""
-    plots: int
-    """Plots of a campaign in a square."""
-    tracks: int
-    """Lidar tracks across a square."""
-    campaigns: int
-    """Independent campaigns of each kind in a square."""
-    further_campaigns: int
-    """... of the kinds tried beside them."""
-    label_plots: int
-    """Plots of a campaign for what is rare."""
-    pixel_m: float
-    targets: TargetTrial
-    """The worlds in which every target is mapped."""
-    code: str
-    """Digest of the code that was tried."""
-
-    @property
-    def sizes(self) -> dict[str, str]:
-        """Names of the region sizes."""
-        count, small = len(self.regions), self.targets
-        return {
-            "part": f"{self.part_km**2:,.0f} km²",
-            "square": f"{self.square_km**2:,.0f} km²",
-            "all": f"{count * self.square_km**2:,.0f} km² in {count}",
-            "target part": f"{small.part_km**2:.3g} km²",
-            "target square": f"{small.square_km**2:,.0f} km²",
-            "target squares": f"{count * small.square_km**2:,.0f} km² in {count}",
-        }
-
+from qhsink.reporting.coverage_trial import Trial
+from qhsink.reporting.coverage_verdicts import lie_section, verdict_sections
+from qhsink.reporting.coverage_words import NAMES, NOTES, READINGS, REMARKS
 
 _HEADER = (
     "| mode | region | estimates | bias | RMSE | 90 % width | 90 % covers "
     "| 95 % covers | reading |"
 )
-
-Shares = Mapping[str, float]
-VerdictLines = dict[str, dict[str, dict[float, Shares]]]
-"""Size, mode and distance to shares of verdicts."""
 
 
 def coverage_markdown(
@@ -107,7 +39,7 @@ def coverage_markdown(
         lines += [_row(row) for row in table["rows"]]
         lines.append("")
     lines += [*_classes(classes, trial)]
-    lines += [*_verdicts(verdicts, trial), *_lies(lies, trial)]
+    lines += [*verdict_sections(verdicts, trial), *lie_section(lies, trial)]
     return "\n".join([*lines, ""])
 
 
@@ -221,42 +153,6 @@ def _covers(row: dict[str, Any], level: int) -> str:
     return f"**{row[f'cover{level}']:.1%}** ({low:.1%} to {high:.1%})"
 
 
-def verdict_lines(verdicts: pd.DataFrame, indicator: str = "fvc_peak") -> VerdictLines:
-    """Return shares of wrong and open verdicts by size, mode and distance.
-
-    ``met``: said to be met by a truth below the target. ``not met``: the other way
-    round, a truth at the target included. ``open``: not distinguishable, either side.
-    """
-    found: VerdictLines = {}
-    if verdicts.empty:
-        return found
-    mine = verdicts[verdicts["indicator"] == indicator]
-    part = mine.assign(off=mine["distance"].abs())
-    for size in ("all", "square", "part"):
-        modes = part[part["size"] == size]
-        cells = {
-            mode: {
-                off: _both_sides(modes[(modes["mode"] == mode) & (modes["off"] == off)])
-                for off in sorted(set(modes["off"].tolist()))
-            }
-            for mode in REMARKS
-            if mode in set(modes["mode"])
-        }
-        if cells:
-            found[size] = cells
-    return found
-
-
-def _both_sides(lines: pd.DataFrame) -> Shares:
-    above = lines[lines["distance"] > 0.0]["wrong"]
-    below = lines[lines["distance"] <= 0.0]["wrong"]
-    return {
-        "met": float(above.mean()) if len(above) else float("nan"),
-        "not met": float(below.mean()) if len(below) else float("nan"),
-        "open": float(lines["open"].mean()),
-    }
-
-
 def _classes(classes: pd.DataFrame, trial: Trial) -> Iterator[str]:
     """Yield how often named classes are true ones."""
     if classes.empty:
@@ -284,89 +180,3 @@ def _classes(classes: pd.DataFrame, trial: Trial) -> Iterator[str]:
             f"{', flagged' if row['flagged'] == 1.0 else ''} |"
         )
     yield ""
-
-
-def _verdicts(verdicts: pd.DataFrame, trial: Trial) -> Iterator[str]:
-    yield "## Wrong verdicts"
-    yield ""
-    yield (
-        "With the target off the truth by so much: how often *met* is said of a truth "
-        "below the target / *not met* of a truth above or at it (in brackets: not "
-        "distinguishable), at 90 % confidence. Flagged estimates are judged too."
-    )
-    for indicator, (_, name) in NAMES.items():
-        sizes = verdict_lines(verdicts, indicator)
-        if sizes:
-            yield ""
-            yield f"### {name[0].upper()}{name[1:]}"
-        for size, modes in sizes.items():
-            yield ""
-            yield from _verdict_table(trial.sizes[size], modes)
-    yield ""
-
-
-def _verdict_table(size: str, modes: dict[str, dict[float, Shares]]) -> Iterator[str]:
-    distances = sorted({d for said in modes.values() for d in said})
-    yield f"| mode, {size} | " + " | ".join(f"±{d:.2f}" for d in distances) + " |"
-    yield "|---|" + "---:|" * len(distances)
-    for mode, said in modes.items():
-        cells = (_verdict_cell(said[d]) if d in said else "" for d in distances)
-        yield f"| {mode} | {' | '.join(cells)} |"
-
-
-def _verdict_cell(said: Shares) -> str:
-    met, unmet = (
-        "–" if said[name] != said[name] else f"{said[name]:.1%}"
-        for name in ("met", "not met")
-    )
-    return f"{met} / {unmet} ({said['open']:.0%})"
-
-
-def lie_lines(lies: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
-    """Return bias and coverage on whole squares by lie and mode."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for row in lies.to_dict("records"):
-        found.setdefault(str(row["lie"]), {})[str(row["mode"])] = {
-            name: float(row[name]) for name in ("bias", "cover90", "excluded", "worlds")
-        }
-    return {lie: found[lie] for lie in LIES if lie in found}
-
-
-def _lies(lies: pd.DataFrame, trial: Trial) -> Iterator[str]:
-    lines = lie_lines(lies)
-    if not lines:
-        return
-    yield "## When a world lies"
-    yield ""
-    yield (
-        f"{trial.lie_worlds} worlds for each, one assumption broken at a time; mean "
-        f"peak cover of {trial.sizes['square']}: bias, and how often a 90 % interval "
-        "covers. The first line is the same worlds unbroken."
-    )
-    yield ""
-    yield "| broken | the pipeline | " + " | ".join(LIE_MODES) + " |"
-    yield "|---|---|" + "---|" * len(LIE_MODES)
-    for lie, modes in lines.items():
-        cells = " | ".join(
-            f"{modes[m]['bias']:+.3f}, **{modes[m]['cover90']:.0%}**"
-            if m in modes
-            else "–"
-            for m in LIE_MODES
-        )
-        yield f"| {LIES[lie][1]} | {notice(modes)} | {cells} |"
-    yield ""
-    yield (
-        "What it says: only the forgotten offset is seen by the pipeline itself, which "
-        "leaves the scenes out. Thin cloud and a type missing from training move the "
-        "map against the first line, and nothing but plots shows it: difference and "
-        "regression put it right. "
-        "Plots that are no probability sample, or are read wrongly, spoil what rests "
-        "on them, and no interval can know."
-    )
-    yield ""
-
-
-def notice(modes: Mapping[str, Mapping[str, float]]) -> str:
-    """Return what the pipeline did about a lie."""
-    excluded = next(iter(modes.values()))["excluded"]
-    return f"leaves out {excluded:.1f} scenes a world" if excluded else "sees nothing"

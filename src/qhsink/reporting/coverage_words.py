@@ -1,6 +1,6 @@
 """What the trial of the intervals says in words: modes, readings, notes.
 
-Figures are laid out in ``coverage`` and ``coverage_text``.
+Figures are laid out in ``coverage``, ``coverage_text`` and ``coverage_verdicts``.
 """
 
 from __future__ import annotations

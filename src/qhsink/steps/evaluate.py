@@ -26,7 +26,7 @@ from qhsink.config.reliability import load_interval_rules
 from qhsink.domain.errors import BadInput, QhsinkError
 from qhsink.registry import load_model
 from qhsink.reporting.coverage import write_coverage_page
-from qhsink.reporting.coverage_text import TargetTrial, Trial
+from qhsink.reporting.coverage_trial import TargetTrial, Trial
 from qhsink.steps.evaluate_modes import (
     judge_further,
     judge_maps_of_change,
