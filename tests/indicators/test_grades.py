@@ -12,7 +12,6 @@ from qhsink.domain.errors import BadInput, Refusal
 from qhsink.domain.indicator import Measure
 from qhsink.indicators.grades import (
     ERROR_TOO_WIDE,
-    MOST_ERROR,
     adjusted_p_values,
     dynamic_states,
     error_flags,
@@ -47,14 +46,15 @@ def test_an_error_wide_against_the_reference_is_flagged():
     """Ten units, 1 to 10: their standard deviation is 3.028."""
     reference = {"density": list(range(1, 11)), "rate": [0.0, 2.0] * 5}
     narrow, wide = Measure(5.0, 0.9, "t C ha-1"), Measure(5.0, 0.92, "t C ha-1")
-    assert error_flags({"density": narrow}, reference) == ()
-    assert error_flags({"density": wide}, reference) == (ERROR_TOO_WIDE,)
+    assert error_flags({"density": narrow}, reference, most=0.3) == ()
+    assert error_flags({"density": wide}, reference, most=0.3) == (ERROR_TOO_WIDE,)
     poor = Measure(1.0, 1.0, "t C ha-1 yr-1")
     both = {"density": narrow, "rate": poor}
-    assert error_flags(both, reference) == (ERROR_TOO_WIDE,)
+    assert error_flags(both, reference, most=0.3) == (ERROR_TOO_WIDE,)
+    assert error_flags(both, reference, most=2.0) == ()
 
 
-@pytest.mark.parametrize(("ratio", "most"), [(0.1, 0.02), (MOST_ERROR, 0.05)])
+@pytest.mark.parametrize(("ratio", "most"), [(0.1, 0.02), (0.3, 0.05)])
 def test_unflagged_grades_are_right_nearly_as_often_as_they_say(ratio, most):
     """Units like the reference, known to ``ratio`` of its spread, and far worse."""
     rng = np.random.default_rng(7)

@@ -17,5 +17,7 @@ class IntervalRules:
     """Clusters, where what is averaged over them is the error of a map."""
     largest_g: float
     """Calibrated over design weight of a unit, for a regression estimate."""
+    most_grade_error: float
+    """Standard error over the reference's standard deviation, for a sink grade."""
     status: str
     """Standing of the numbers: ``proposal`` until others have judged them."""

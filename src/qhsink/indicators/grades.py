@@ -21,11 +21,6 @@ State = Literal["增强", "稳定", "减弱"]
 LEAST_PROBABILITY = 0.5
 """Below this largest class probability no grade is given (methodology F4)."""
 
-MOST_ERROR = 0.3
-"""Standard error over the reference's standard deviation, above which class
-probabilities are surer than they are right: they know the estimate and not that units
-far from the middle are rare. In simulation they say 0.75 and are right in 0.67 at 0.4,
-and in 0.49 at 1 (sink units of the simulated trial; this project's choice)."""
 ERROR_TOO_WIDE = "not calibrated: error wide against the reference"
 """Flag of a grade whose density or rate is known too poorly for its probabilities."""
 
@@ -92,7 +87,10 @@ def reference_limits(density: Sequence[float], *, least: int = 30) -> tuple[floa
 
 
 def error_flags(
-    components: Mapping[str, Measure], references: Mapping[str, Sequence[float]]
+    components: Mapping[str, Measure],
+    references: Mapping[str, Sequence[float]],
+    *,
+    most: float,
 ) -> tuple[str, ...]:
     """Return what speaks against the class probabilities of a unit.
 
@@ -102,9 +100,12 @@ def error_flags(
         What the unit is graded by.
     references : mapping of str to sequence of float
         Values of the reference units, same names and units.
+    most : float
+        Standard error over the reference's standard deviation, above which class
+        probabilities are surer than they are right.
     """
     wide = any(
-        found.se > MOST_ERROR * float(np.std(references[name], ddof=1))
+        found.se > most * float(np.std(references[name], ddof=1))
         for name, found in components.items()
     )
     return (ERROR_TOO_WIDE,) if wide else ()

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from qhsink.config import Settings, load_indicators
+from qhsink.config.reliability import load_interval_rules
 from qhsink.domain.errors import Refusal, TableError
 from qhsink.domain.indicator import Measure
 from qhsink.domain.period import parse_month
+from qhsink.domain.reliability import IntervalRules
 from qhsink.estimation.schema import labels, numbers, require_columns
 from qhsink.indicators.definitions import admit
 from qhsink.indicators.grades import (
@@ -93,12 +95,13 @@ def sink_grades(
     require_columns(reference, ("type", *names), table=REFERENCE)
     kinds = labels(reference, "type", table=REFERENCE)
     known = {name: numbers(reference, name, table=REFERENCE) for name in names}
+    rules = load_interval_rules(settings.project)
     rng = np.random.default_rng(order.seed)
     found = []
     for row in _rows(units, names):
         base = {name: known[name][kinds == row.ecosystem].tolist() for name in names}
         limits = _limits(base["density"], row.ecosystem)
-        found.append(_graded(row, base, limits, order, rng))
+        found.append(_graded(row, base, limits, order, rules, rng))
     return tuple(found)
 
 
@@ -157,9 +160,10 @@ def _graded(
     base: Mapping[str, list[float]],
     limits: tuple[float, ...],
     order: GradeOrder,
+    rules: IntervalRules,
     rng: np.random.Generator,
 ) -> GradedUnit:
-    flags = error_flags(row.components, base)
+    flags = error_flags(row.components, base, most=rules.most_grade_error)
     if len(row.components) == 1:
         grade = sink_grade(row.components["density"], limits, df=row.density_df)
         return GradedUnit(row.unit, row.ecosystem, grade, None, flags)
