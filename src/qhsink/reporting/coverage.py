@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
+from qhsink.reporting.coverage_chinese import bilingual_notes, bilingual_remarks
 from qhsink.reporting.coverage_names import MODES_ZH
 from qhsink.reporting.coverage_text import coverage_markdown, indicator_tables
 from qhsink.reporting.coverage_trial import Trial
@@ -19,9 +20,7 @@ from qhsink.reporting.coverage_words import (
     LIE_MODES,
     LIES,
     NAMES,
-    NOTES,
     READINGS,
-    REMARKS,
 )
 
 
@@ -57,9 +56,9 @@ def write_coverage_page(
         readings=READINGS,
         class_readings=CLASS_READINGS,
         modes_zh=MODES_ZH,
-        remarks={m: r for m, r in REMARKS.items() if m in modes},
+        remarks=bilingual_remarks(modes),
         classes=classes.to_dict("records"),
-        notes=NOTES,
+        notes=bilingual_notes(),
         lies=lie_lines(lies),
         lie_names=LIES,
         lie_modes=LIE_MODES,
