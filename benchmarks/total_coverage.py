@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qhsink.config import Settings, load_run_config, load_settings
-from qhsink.config.residual_fields import load_residual_worlds
+from qhsink.config.residual_fields import (
+    Layout,
+    ResidualWorlds,
+    load_residual_worlds,
+)
 from qhsink.config.train_twin import load_twin_training
 from qhsink.domain.errors import BadInput
 from qhsink.domain.residual_field import ResidualField
@@ -30,7 +34,7 @@ from qhsink.mapping.error_squares import ErrorSquares
 from qhsink.registry.residual_fields import load_residual_fields
 from qhsink.steps.square_groups import GROUPS, WHOLE, group_errors, half_widths
 from qhsink.steps.target_models import TargetModels, load_target_models
-from qhsink.steps.twin_pixels import read_worlds
+from qhsink.steps.twin_pixels import read_layouts
 from qhsink.steps.whole_residuals import (
     fit_and_leave_out,
     mapped_ecosystems,
@@ -41,6 +45,11 @@ from qhsink.steps.whole_residuals import (
 BEGIN = "<!-- python -m benchmarks.total_coverage: begin -->"
 END = "<!-- python -m benchmarks.total_coverage: end -->"
 CONFIDENCE = 0.90
+NAMED = {1: "one square", 4: "4 squares", WHOLE: "all of a world"}
+LANDSCAPE = "all of a landscape"
+SIZES = (*NAMED.values(), LANDSCAPE)
+"""Regions judged. Squares of a landscape lie within ``landscape_m``, those of another
+world all over the province."""
 LOW, HIGH = 0.85, 0.95
 """Shares that an interval of 90 % may hold; others are set in bold."""
 CAUTION = (
@@ -64,13 +73,14 @@ class Covered:
 
     name: str
     regions: tuple[int, ...]
-    """Regions judged, by ``GROUPS``."""
+    """Regions judged, by ``SIZES``."""
     members: float
     """Share of single squares inside the interval of the members alone, 0..1."""
     inside: tuple[float, ...]
-    """Share inside the whole interval, 0..1, by ``GROUPS``."""
-    width: float
-    """Median half-width of the largest regions over what is mapped there."""
+    """Share inside the whole interval, 0..1, by ``SIZES``."""
+    width: tuple[float, float]
+    """Median half-width of the worlds over what is mapped there, the same of the
+    landscapes."""
     error: tuple[float, float]
     """Mean over worlds of total true over total mapped, less one, and its standard
     deviation."""
@@ -79,7 +89,10 @@ class Covered:
 
 
 def judge(
-    found: Mapping[int, tuple[ErrorSquares, ResidualField]], name: str
+    found: Mapping[int, tuple[ErrorSquares, ResidualField]],
+    name: str,
+    *,
+    together: Collection[int],
 ) -> Covered:
     """Return how often truth lies inside, on squares and groups of squares.
 
@@ -89,41 +102,47 @@ def judge(
         Squares of each world, and the field that is to foretell it.
     name : str
         Of the quantity.
+    together : collection of int
+        Worlds whose squares lie in one landscape.
     """
-    inside: dict[int, list[Doubles]] = {size: [] for size in GROUPS}
-    alone, widths, errors, nothing = [], [], [], 0
-    for squares, field in found.values():
+    inside: dict[str, list[Doubles]] = {size: [] for size in SIZES}
+    widths: dict[str, list[float]] = {size: [] for size in SIZES}
+    alone, errors, nothing = [], [], 0
+    for world, (squares, field) in found.items():
         number = squares.members.shape[1]
         for size in GROUPS:
             groups = group_errors(squares, field, size)
             half = half_widths(groups, field, members=number, confidence=CONFIDENCE)
-            inside[size].append((np.abs(groups.error) <= half).astype(float))
+            called = LANDSCAPE if size == WHOLE and world in together else NAMED[size]
+            inside[called].append((np.abs(groups.error) <= half).astype(float))
+            widths[called] += (half / groups.mapped).tolist()
             if size == WHOLE:
-                widths += (half / groups.mapped).tolist()
                 errors += (groups.error / groups.mapped).tolist()
             if size == 1:
                 reach = student_quantile(0.5 + CONFIDENCE / 2.0, number - 1.0)
                 spread = np.sqrt(groups.members)
                 alone += (np.abs(groups.error) <= reach * spread).tolist()
         nothing += int(((squares.truth == 0.0) & (squares.mapped > 0.0)).sum())
-    shares = [np.concatenate(inside[size]) for size in GROUPS]
+    shares = [np.concatenate(inside[size]) for size in SIZES]
     return Covered(
         name=name,
         regions=tuple(len(share) for share in shares),
         members=float(np.mean(alone)),
         inside=tuple(float(share.mean()) for share in shares),
-        width=float(np.median(widths)),
+        width=(
+            float(np.median(widths[NAMED[WHOLE]])),
+            float(np.median(widths[LANDSCAPE])),
+        ),
         error=(float(np.mean(errors)), float(np.std(errors, ddof=1))),
         nothing=nothing,
     )
 
 
 def squares_by_quantity(
-    models: TargetModels, seeds: Sequence[int], folder: Path, settings: Settings
+    models: TargetModels, laid: Sequence[Layout], folder: Path, settings: Settings
 ) -> Iterator[tuple[str, str, ErrorSquares]]:
-    """Yield a target, a quantity of it, and its squares in the worlds of ``seeds``."""
-    spec = load_residual_worlds().layout(load_twin_training())
-    pixels = read_worlds(spec, seeds, folder, settings=settings, report=print)
+    """Yield a target, a quantity of it, and its squares in worlds as ``laid`` out."""
+    pixels = read_layouts(laid, folder, settings=settings, report=print)
     mapped = mapped_ecosystems(pixels, models)
     for name, model in models.models.items():
         target = models.table.get(name)
@@ -150,8 +169,9 @@ def judge_all(
     worlds, spec = load_residual_worlds(), load_twin_training()
     unseen, left = [], []
     records = settings.project / "models"
+    together = {*worlds.landscape_fit_seeds, *worlds.landscape_judge_seeds}
     for target, name, found in squares_by_quantity(
-        models, worlds.judge_seeds, folder, settings
+        models, worlds.to_judge(spec), folder, settings
     ):
         pair = models.models[target].id, models.ecosystem.id
         field = load_residual_fields(records, *pair).get(name)
@@ -161,22 +181,24 @@ def judge_all(
                 expected="one for each model of config/demo-targets.toml",
                 remedy="Make it: qhsink models residuals --twin DIR.",
             )
-        unseen.append(judge(by_world(found, field, square_m=spec.square_m), name))
+        tried = by_world(found, field, square_m=spec.square_m)
+        unseen.append(judge(tried, name, together=together))
     for _, name, found in squares_by_quantity(
-        models, worlds.fit_seeds, folder, settings
+        models, worlds.to_fit(spec), folder, settings
     ):
-        left.append(judge(by_world(found, None, square_m=spec.square_m), name))
+        tried = by_world(found, None, square_m=spec.square_m)
+        left.append(judge(tried, name, together=together))
     return unseen, left
 
 
 def table(judged: Sequence[Covered]) -> list[str]:
     """Return the table of quantities in Markdown."""
-    sizes = ["one square", "4 squares", "all of a world"]
     lines = [
         "| quantity | members alone | "
-        + " | ".join(sizes)
-        + " | half-width, all | truth over map, less 1: mean (sd of worlds) |",
-        "|---" * (4 + len(sizes)) + "|",
+        + " | ".join(SIZES)
+        + " | half-width: world, landscape | truth over map, less 1: mean (sd of "
+        "worlds) |",
+        "|---" * (4 + len(SIZES)) + "|",
     ]
     for one in judged:
         shares = " | ".join(
@@ -184,7 +206,8 @@ def table(judged: Sequence[Covered]) -> list[str]:
             for share, number in zip(one.inside, one.regions, strict=True)
         )
         lines.append(
-            f"| {one.name} | {one.members:.0%} | {shares} | {one.width:.0%} | "
+            f"| {one.name} | {one.members:.0%} | {shares} "
+            f"| {one.width[0]:.0%}, {one.width[1]:.0%} | "
             f"{one.error[0]:+.0%} ({one.error[1]:.0%}) |"
         )
     return lines
@@ -205,11 +228,11 @@ def render(
     worlds = load_residual_worlds()
     none = max(one.nothing for one in unseen)
     named = ", ".join(model.id for model in models.models.values())
-    seeds = ", ".join(map(str, worlds.judge_seeds))
+    count = len(worlds.judge_seeds) + len(worlds.landscape_judge_seeds)
     lines = [
         BEGIN,
         "",
-        f"Worlds {seeds}, {worlds.squares} squares each: {CAUTION}",
+        _worlds_judged(worlds),
         "",
         *table(unseen),
         "",
@@ -219,12 +242,22 @@ def render(
         "",
         f"Of the models {named} with {models.ecosystem.id}; {AGAIN}",
         "",
-        f"Up to {none} squares of the {len(worlds.judge_seeds)} worlds {NOTHING}",
+        f"Up to {none} squares of the {count} worlds {NOTHING}",
         "",
         *demonstration,
         END,
     ]
     return "\n".join(lines)
+
+
+def _worlds_judged(worlds: ResidualWorlds) -> str:
+    seeds = ", ".join(map(str, worlds.judge_seeds))
+    near = ", ".join(map(str, worlds.landscape_judge_seeds))
+    return (
+        f"Worlds {seeds}, {worlds.squares} squares each all over the province, and "
+        f"{near}, as many in a landscape of {worlds.landscape_m / 1000:g} km each: "
+        f"{CAUTION}"
+    )
 
 
 TRUE_TOTALS = {

@@ -236,13 +236,21 @@ def test_the_generated_section_of_the_page_is_replaced_and_nothing_else():
 
 def test_worlds_for_errors_of_totals_are_no_others(tmp_path):
     found = load_residual_worlds()
-    seeds = [*load_twin_training().train_seeds, *found.fit_seeds, *found.judge_seeds]
+    judged = (*found.judge_seeds, *found.landscape_judge_seeds)
+    seeds = [*load_twin_training().train_seeds, *found.fitted, *judged]
     assert len(set(seeds)) == len(seeds)
     path = tmp_path / "residual_fields.toml"
-    fitted = f"fit_seeds = [301, 302, {seeds[0]}]\njudge_seeds = [305]\n"
-    path.write_text(f"squares = 12\n{fitted}")
+    near = "landscape_m = 1e5\nlandscape_judge_seeds = [306]\n"
+    rest = f"{near}judge_seeds = [305]\nlandscape_fit_seeds = "
+    path.write_text(f"squares = 12\nfit_seeds = [301, 302, {seeds[0]}]\n{rest}[307]\n")
     with pytest.raises(ConfigError, match="other worlds for models, for fields"):
         load_residual_worlds(path)
-    path.write_text("squares = 99\nfit_seeds = [301, 302, 303]\njudge_seeds = [305]\n")
+    path.write_text(f"squares = 12\nfit_seeds = [301, 302, 303]\n{rest}[301]\n")
+    with pytest.raises(ConfigError, match="other worlds for models, for fields"):
+        load_residual_worlds(path)
+    path.write_text(f"squares = 99\nfit_seeds = [301, 302, 303]\n{rest}[307]\n")
     with pytest.raises(ConfigError, match="99 squares in 36 regions"):
+        load_residual_worlds(path)
+    path.write_text(f"squares = 32\nfit_seeds = [301, 302, 303]\n{rest}[307]\n")
+    with pytest.raises(ConfigError, match="32 squares in a landscape with room for 12"):
         load_residual_worlds(path)

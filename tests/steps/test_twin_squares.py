@@ -55,6 +55,20 @@ def test_a_drawn_square_is_whole_on_the_lattice_around_land_of_its_region(
         assert database.geometry(name, qinghai_albers()).intersects(near)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_squares_of_a_landscape_lie_near_each_other_and_apart(drawn, database, seed):
+    spec = drawn.model_copy(update={"drawn": 12, "within_m": 1e5})
+    spec = spec.model_copy(update={"regions": load_twin_training().regions})
+    found = [square for _, square in world_squares(spec, seed, database)]
+    again = [square for _, square in world_squares(spec, seed, database)]
+    assert [s.wkt for s in found] == [s.wkt for s in again]
+    left, low, right, top = shapely.union_all(found).bounds
+    reach = spec.within_m + spec.square_m + spec.pixel_size_m
+    assert right - left <= reach
+    assert top - low <= reach
+    assert sum(s.area for s in found) == pytest.approx(shapely.union_all(found).area)
+
+
 def test_lakes_of_a_world_are_those_within_twenty_kilometres(database):
     lake = database.geometry("lake-qinghai", qinghai_albers())
     left, low = min(shapely.get_coordinates(lake).tolist())

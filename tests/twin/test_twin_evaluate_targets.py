@@ -215,7 +215,7 @@ def test_every_line_has_a_remark_and_a_name_in_both_languages(run, totals):
 
 def test_no_world_judges_models_that_learnt_from_it():
     every = load_trial().model_copy(update={"targets_every": 1})
-    learnt = {*load_twin_training().train_seeds, *load_residual_worlds().fit_seeds}
+    learnt = {*load_twin_training().train_seeds, *load_residual_worlds().fitted}
     judged = {seed for seed in range(1, 301) if judges_targets(seed, every)}
     assert not judged & learnt
     assert judged | learnt >= set(range(1, 301))

@@ -46,6 +46,9 @@ class TwinTraining(Section):
     drawn: Annotated[int, Field(ge=1)] | None = None
     """Squares of a world at places drawn for it; None: one around a point inside each
     region, the same in every world."""
+    within_m: Annotated[float, Field(gt=0)] | None = None
+    """Edge of a landscape drawn for a world, which its drawn squares lie in [m]; None:
+    each lies in a region of its own."""
     features: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]]
     """Features of each target's model and of the classifier; ``six_bands`` are those
     of a target that is not named."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 TARGET_REMARKS: Mapping[str, str] = {
     "map total, as reported": (
         "what a run reports of a target: the spread of the members, and the errors of "
-        "value and ecosystem together, correlated as they were on two worlds that no "
+        "value and ecosystem together, correlated as they were on worlds that no "
         "model saw. Of simulated models on simulated land; how a model does on land "
         "unlike what it learnt from is not in it. Flagged in every output."
     ),

@@ -82,7 +82,8 @@ def _estimated(drawn: Drawn, mapped: Flags, seen: Flags) -> AreaEstimate:
         count=np.ones(mapped.size),
     )
     strata = {str(h): Stratum(float(units)) for h, units in enumerate(drawn.sizes)}
-    return estimate_area(table, strata, confidence=VERDICT_LEVEL)
+    # A third of the pixels mapped as forest may be in the sample, none of them twice.
+    return estimate_area(table, strata, fpc=True, confidence=VERDICT_LEVEL)
 
 
 Told = tuple[float | None, float | None, Accuracy | None]

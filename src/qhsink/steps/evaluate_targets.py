@@ -62,7 +62,7 @@ def judges_targets(seed: int, trial: TrialSpec) -> bool:
     """Whether a world judges the maps of all targets: one that none learnt from."""
     if seed % trial.targets_every:
         return False
-    learnt = {*load_twin_training().train_seeds, *load_residual_worlds().fit_seeds}
+    learnt = {*load_twin_training().train_seeds, *load_residual_worlds().fitted}
     return seed not in learnt
 
 

@@ -8,7 +8,7 @@ peak-season composite, the layers beside it. What is learnt from them belongs to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from qhsink.config import (
     load_run_config,
     project_dir,
 )
+from qhsink.config.residual_fields import Layout
 from qhsink.config.train_twin import TwinTraining
 from qhsink.domain.period import peak_season
 from qhsink.domain.scene import BANDS, RED_EDGE
@@ -146,6 +147,19 @@ def read_worlds(
         found = store.get(work.key(seed), partial(work.write, seed))
         parts.append(_from_table(pd.read_parquet(found.path("pixels.parquet"))))
     return _joined(parts)
+
+
+def read_layouts(
+    layouts: Iterable[Layout], folder: Path, *, settings: Settings, report: Report
+) -> TwinPixels:
+    """Return the pixels of worlds that are laid out in several ways, as one table."""
+    return _joined(
+        [
+            read_worlds(one.spec, one.seeds, folder, settings=settings, report=report)
+            for one in layouts
+            if one.seeds
+        ]
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,9 @@ def world_squares(
     ----------
     spec : TwinTraining
         Regions, edge and pixel. With ``drawn`` squares, so many of the regions are
-        drawn without replacement, and a point on dry land in each.
+        drawn without replacement, and a point on dry land in each; with ``within_m``
+        too, one region, a landscape around a point in it, and points on its dry land
+        whose squares do not overlap, in any of the regions.
     seed : int
         Of the world; it decides what is drawn.
     database : RegionDatabase
@@ -43,10 +45,28 @@ def world_squares(
     rng = np.random.default_rng([seed, spec.drawn])
     chosen = np.sort(rng.permutation(len(spec.regions))[: spec.drawn])
     lakes = shapely.union_all(_lakes(database))
+    if spec.within_m is not None:
+        home = _shape(spec.regions[chosen[0]], database).difference(lakes)
+        around = _point_in(home, rng).buffer(spec.within_m / 2.0, cap_style="square")
+        whole = [_shape(name, database) for name in spec.regions]
+        dry = shapely.union_all(whole).intersection(around).difference(lakes)
+        return _apart(dry, spec.drawn, spec, rng)
     return [
         (name, _around(_point_in(_shape(name, database).difference(lakes), rng), spec))
         for name in (spec.regions[number] for number in chosen)
     ]
+
+
+def _apart(
+    shape: BaseGeometry, count: int, spec: TwinTraining, rng: np.random.Generator
+) -> list[tuple[str, BaseGeometry]]:
+    """Return squares around points of ``shape`` that do not overlap, by number."""
+    found: list[BaseGeometry] = []
+    while len(found) < count:
+        square = _around(_point_in(shape, rng), spec)
+        if not any(square.intersects(other) for other in found):
+            found.append(square)
+    return [(f"{number:02d}", square) for number, square in enumerate(found)]
 
 
 def lakes_near(

@@ -30,7 +30,7 @@ from qhsink.registry import Model
 from qhsink.registry.residual_fields import save_residual_fields
 from qhsink.steps.square_groups import GROUPS, GroupErrors, group_errors
 from qhsink.steps.target_models import TargetModels, load_target_models
-from qhsink.steps.twin_pixels import Report, TwinPixels, read_worlds
+from qhsink.steps.twin_pixels import Report, TwinPixels, read_layouts
 
 Doubles = NDArray[np.float64]
 
@@ -76,8 +76,8 @@ def fit_whole_residuals(
             remedy="Name one such as config/demo-targets.toml.",
         )
     worlds = load_residual_worlds()
-    spec, seeds = worlds.layout(load_twin_training()), worlds.fit_seeds
-    pixels = read_worlds(spec, seeds, folder, settings=settings, report=report)
+    spec = load_twin_training()
+    pixels = read_layouts(worlds.to_fit(spec), folder, settings=settings, report=report)
     mapped = mapped_ecosystems(pixels, models)
     made = []
     for name, model in models.models.items():
@@ -96,8 +96,10 @@ def fit_whole_residuals(
                 fields=fields,
                 origin={
                     "provenance": "simulated",
-                    "worlds": list(seeds),
-                    "squares": spec.drawn,
+                    "worlds": list(worlds.fitted),
+                    "landscapes": list(worlds.landscape_fit_seeds),
+                    "landscape_m": worlds.landscape_m,
+                    "squares": worlds.squares,
                     "square_m": spec.square_m,
                     "pixels": len(pixels.x),
                 },
