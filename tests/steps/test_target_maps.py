@@ -10,6 +10,7 @@ import pytest
 import shapely
 
 from qhsink.config import load_run_config, load_settings
+from qhsink.config.sections import UnseenRules
 from qhsink.estimation.ledger import sum_region
 from qhsink.grid import Grid, qinghai_albers
 from qhsink.imagery.composite import Composite, Flag
@@ -55,10 +56,10 @@ def test_a_tile_without_a_pixel_to_class_gives_empty_maps_and_rows_that_say_so(
 
     key = make_key("anything", code="1", params={}, inputs={})
     seen = SeenKeys(key, dict.fromkeys(get_args(Group), key))
-    keys = target_keys(job, seen, models, tile=tile.name)
+    keys = target_keys(job, seen, models, tile=tile.name, unseen=UnseenRules())
     settings = load_settings(store=tmp_path)
     TargetWork(
-        job, grid, models, TileSeen(lambda: composite, nothing),
+        job, grid, models, TileSeen(lambda: composite, nothing, lambda: None),
         keys=keys, settings=settings,
     ).run()  # fmt: skip
     store = Store(tmp_path)

@@ -77,5 +77,5 @@ def test_the_default_archive_holds_every_layer_that_the_demonstrations_models_re
     for model_id in filter(None, config.models.model_dump().values()):
         features = load_model(project_folder / "models", model_id).ensemble.features
         needed |= {product[group] for group in groups_of(required_bands(features))}
-    assert needed == {"dem", "s1"}
-    assert needed < set(DEMO_PRODUCTS.split(","))
+    assert needed == {"s2", "dem", "s1"}
+    assert needed <= set(DEMO_PRODUCTS.split(","))

@@ -109,6 +109,15 @@ class RegionRules(Section):
     """Whether a user's region must lie in Qinghai; false on another grid."""
 
 
+class UnseenRules(Section):
+    """What land without a clear date is taken to hold, where heights are read."""
+
+    band_m: Annotated[float, Field(gt=0)] = 100.0
+    """Height of a band [m]: land not seen holds what land seen in its band does."""
+    least_pixels: Annotated[int, Field(ge=1)] = 50
+    """Pixels seen, below which a band takes the nearest band's land."""
+
+
 class ModelChoice(Section):
     """Exact model ids; never ``latest``."""
 
@@ -163,6 +172,7 @@ class RunConfig(Section):
     corrections: CorrectionConfig = CorrectionConfig()
     offset_guard: OffsetGuardConfig
     regions: RegionRules
+    unseen: UnseenRules = UnseenRules()
     models: ModelChoice
     estimate: EstimateConfig
     indicators: IndicatorChoice

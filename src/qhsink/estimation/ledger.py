@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from qhsink.estimation.unseen import HeightBands, fill_by_height
 
 LAND, WATER, UNOBSERVED = "land", "water", "unobserved"
 OTHER = "other"
@@ -29,12 +31,14 @@ COLUMNS = (
     "member_ha",
     "area_inside_ha",
     "value_inside_ha",
+    "filled_ha",
 )
 """Ledger columns: areas [ha]; sums of value times area [unit ha].
 
 ``area_inside_ha`` and ``value_inside_ha`` are the parts of area and value inside the
 model's area of applicability: zero where nothing is predicted, NaN where the model
-does not say.
+does not say. ``filled_ha`` is the part of an ``unobserved`` area for which land of the
+tile seen at the same height speaks: its value and members are what that land holds.
 """
 
 _BLOCK = 65_536
@@ -58,6 +62,8 @@ class TileMap:
     is_other: NDArray[np.bool_] | None = None
     """Land seen to be of another ecosystem than the target's, shape (y, x); None
     where the target speaks of all land."""
+    heights: HeightBands | None = None
+    """Height of every pixel, by band; None where no terrain was read."""
 
 
 def ledger_rows(
@@ -84,11 +90,22 @@ def ledger_rows(
         (a prediction), ``other`` (land of another ecosystem), ``water``, and
         ``unobserved`` (none of these). The areas of a leaf's rows sum to its area on
         the tile.
+
+    Notes
+    -----
+    Where heights are known, unobserved land holds, member by member, what land of the
+    tile seen at its height does: ``unseen``.
     """
     slot = np.full(tile_map.is_water.size, -1, dtype=np.int64)
     slot[tile_map.index] = np.arange(tile_map.index.size)
     water = tile_map.is_water.ravel()
     other = None if tile_map.is_other is None else tile_map.is_other.ravel()
+    filling = None
+    if tile_map.heights is not None:
+        seen = slot >= 0 if other is None else (slot >= 0) | other
+        filling = fill_by_height(
+            tile_map.heights, tile_map.members, tile_map.index, seen
+        )
     rows = []
     for leaf, (pixels, fraction) in sorted(coverage.items()):
         weight = fraction * pixel_area_ha
@@ -100,11 +117,15 @@ def ledger_rows(
         sums = _weighted_sums(tile_map.members, place, part)
         inside = _inside(tile_map, place, part, float(sums.mean()))
         nothing = np.zeros_like(sums)
+        missed = ~predicted & ~wet & ~elsewhere
+        filled, filled_ha = nothing, 0.0
+        if filling is not None:
+            filled, filled_ha = filling.sums(pixels[missed], weight[missed])
         for stratum, chosen, total, within in (
-            (LAND, predicted, sums, inside),
-            (OTHER, elsewhere, nothing, (0.0, 0.0)),
-            (WATER, wet, nothing, (0.0, 0.0)),
-            (UNOBSERVED, ~predicted & ~wet & ~elsewhere, nothing, (0.0, 0.0)),
+            (LAND, predicted, sums, (*inside, 0.0)),
+            (OTHER, elsewhere, nothing, (0.0, 0.0, 0.0)),
+            (WATER, wet, nothing, (0.0, 0.0, 0.0)),
+            (UNOBSERVED, missed, filled, (0.0, 0.0, filled_ha)),
         ):
             if chosen.any():
                 area = float(weight[chosen].sum())
@@ -169,6 +190,10 @@ class RegionSums:
     value_inside_ha: float = math.nan
     """Part of the mean member's sum inside the area of applicability [unit ha]; NaN
     when a row does not say."""
+    filled_ha: float = 0.0
+    """Part of ``unobserved_ha`` for which land seen at its height speaks [ha]."""
+    filled_members_ha: NDArray[np.float64] | float = 0.0
+    """What that part is taken to hold, per member [unit ha], shape (K,)."""
 
     @property
     def area_ha(self) -> float:
@@ -207,8 +232,27 @@ class RegionSums:
 
     @property
     def member_means(self) -> NDArray[np.float64]:
-        """Mean over land per member, shape (K,)."""
+        """Mean over land that was seen, per member, shape (K,)."""
         return self.members_ha / self.land_ha
+
+    @property
+    def dry_member_means(self) -> NDArray[np.float64]:
+        """Mean over all land per member, shape (K,).
+
+        Land that was not seen holds what land seen at its height does; where heights
+        are not known, as much as the rest.
+        """
+        held = self.members_ha + self.filled_members_ha
+        means: NDArray[np.float64] = held / (self.seen_ha + self.filled_ha)
+        return means
+
+    def times(self, ratio: float) -> RegionSums:
+        """Return the sums of a map that says ``ratio`` times as much everywhere."""
+        return replace(
+            self,
+            members_ha=ratio * self.members_ha,
+            filled_members_ha=ratio * self.filled_members_ha,
+        )
 
 
 def sum_region(rows: pd.DataFrame, leaf_ids: Iterable[str]) -> RegionSums:
@@ -222,6 +266,8 @@ def sum_region(rows: pd.DataFrame, leaf_ids: Iterable[str]) -> RegionSums:
     inside = land.get("area_inside_ha", unknown)
     value_inside = land.get("value_inside_ha", unknown)
     members = stacked.sum(axis=0) if len(stacked) else np.zeros(0)
+    missed = chosen[chosen["stratum"] == UNOBSERVED]
+    filled = np.array(missed["member_ha"].tolist(), dtype=np.float64)
     return RegionSums(
         land_ha=float(area.get(LAND, 0.0)),
         water_ha=float(area.get(WATER, 0.0)),
@@ -230,6 +276,8 @@ def sum_region(rows: pd.DataFrame, leaf_ids: Iterable[str]) -> RegionSums:
         inside_ha=float(inside.sum(skipna=False)),
         other_ha=float(area.get(OTHER, 0.0)),
         value_inside_ha=float(value_inside.sum(skipna=False)),
+        filled_ha=float(missed.get("filled_ha", pd.Series([0.0])).sum()),
+        filled_members_ha=filled.sum(axis=0) if len(filled) else np.zeros_like(members),
     )
 
 
@@ -249,10 +297,10 @@ def mean_and_model_se(sums: RegionSums) -> tuple[float, float, float]:
 def total_and_model_se(sums: RegionSums) -> tuple[float, float, float]:
     """Return the total over all land, its model standard error, degrees of freedom.
 
-    Land that was not seen is taken to hold as much per hectare as land that was, so
-    the sums are raised by their ratio of areas; what that adds to the error is not in
-    the standard error. Nor is the error of the ecosystem map, nor what
-    ``mean_and_model_se`` leaves out.
+    Land that was not seen is taken to hold what land seen at its height does, or as
+    much per hectare as the rest (``RegionSums.dry_member_means``); what that adds to
+    the error is not in the standard error. Nor is the error of the ecosystem map, nor
+    what ``mean_and_model_se`` leaves out.
 
     Parameters
     ----------
@@ -273,5 +321,5 @@ def total_and_model_se(sums: RegionSums) -> tuple[float, float, float]:
     if sums.land_ha <= 0:
         msg = "a region without a prediction has no total"
         raise ValueError(msg)
-    totals = sums.members_ha * (sums.dry_ha / sums.seen_ha)
+    totals = sums.dry_member_means * sums.dry_ha
     return float(totals.mean()), float(totals.std(ddof=1)), float(totals.size - 1)

@@ -187,7 +187,7 @@ def calibrated_means(
     for region in regions:
         try:
             sums = region_sums(run, region, leaves, period)
-            map_mean = float(sums.member_means.mean())
+            map_mean = float(sums.dry_member_means.mean())
             value, se = file.calibration.mean(type_name, map_mean)
         except Refusal as error:
             refused[region.id] = str(error)

@@ -60,7 +60,7 @@ def foresee(request: RunRequest, settings: Settings) -> list[Foreseen]:
         tile = plan.grid.tile(job.col, job.row).name
         wanted = [keys.composite, *keys.layers.values(), keys.maps, keys.ledger]
         if further is not None and job.kind == "peak":
-            more = target_keys(job, keys.seen, further, tile=tile)
+            more = target_keys(job, keys.seen, further, tile=tile, unseen=config.unseen)
             wanted += more.values()
         for key in wanted:
             if key.step not in earlier:

@@ -109,4 +109,9 @@ def joined_sums(sites: Sequence[Site]) -> RegionSums:
         water_ha=math.fsum(w.water_ha for w in wholes),
         unobserved_ha=math.fsum(w.unobserved_ha for w in wholes),
         members_ha=np.sum([w.members_ha for w in wholes], axis=0),
+        filled_ha=math.fsum(w.filled_ha for w in wholes),
+        filled_members_ha=sum(
+            (w.filled_members_ha for w in wholes),
+            start=np.zeros_like(wholes[0].members_ha),
+        ),
     )

@@ -174,9 +174,8 @@ def _estimate(
     if joined.own is None and joined.field is not None:
         ratio = joined.field.ratio
         totals = ratio * totals
-        sums = dataclasses.replace(sums, members_ha=ratio * sums.members_ha)
-    members = sums.members_ha / sums.seen_ha
-    map_mean = float(members.mean())
+        sums = sums.times(ratio)
+    map_mean = float(sums.dry_member_means.mean())
     mean = (
         _along_tracks(
             totals, sizes, sums, residual_variance(joined, region, sums, cells)
@@ -220,7 +219,7 @@ def _along_tracks(
     totals: Floats, sizes: Floats, sums: RegionSums, spread: float
 ) -> HybridMean:
     """Return the map's mean along tracks: sampling, members, residuals."""
-    members = sums.members_ha / sums.seen_ha
+    members = sums.dry_member_means
     return mean_of_clusters(
         totals,
         sizes,

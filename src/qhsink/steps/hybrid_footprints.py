@@ -163,6 +163,6 @@ def residual_variance(
         corner=region_corner(joined.leaves, region.id),
         grid=run.grid,
     )
-    total = float(sums.members_ha.mean())
-    error = residual_error_of_total(spread, field, total=total, land_ha=sums.seen_ha)
-    return error.variance / sums.seen_ha**2
+    total = float(sums.dry_member_means.mean()) * sums.dry_ha
+    error = residual_error_of_total(spread, field, total=total, land_ha=sums.dry_ha)
+    return error.variance / sums.dry_ha**2

@@ -167,7 +167,7 @@ def modelled_mean(
     *,
     pixel_m2: float,
 ) -> ModelledMean:
-    """Return the model-based mean over a region's mapped land, with its error.
+    """Return the model-based mean over a region's land, with its error.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def modelled_mean(
     whole = mean_correlation_of_cells(share, cell_m=edge, variogram=residuals.variogram)
     land_m2 = sums.land_ha * 1e4
     mean_correlation = min(whole * float(share.sum()) * edge**2 / land_m2, 1.0)
-    members = sums.member_means
+    members = sums.dry_member_means
     return ModelledMean(
         value=float(members.mean()),
         variance=model_variance(

@@ -21,8 +21,10 @@ import shapely
 from numpy.typing import NDArray
 
 from qhsink.config import Settings
+from qhsink.config.sections import UnseenRules
 from qhsink.domain.model_target import ModelTarget
 from qhsink.estimation.ledger import TileMap, ledger_rows
+from qhsink.estimation.unseen import HeightBands
 from qhsink.grid import Grid, coverage
 from qhsink.imagery.composite import Composite, Flag
 from qhsink.mapping.ecosystem import choose_class, class_probabilities
@@ -38,7 +40,7 @@ from qhsink.steps.target_rasters import (
     write_target_map,
 )
 from qhsink.steps.tile_jobs import TileJob
-from qhsink.steps.tile_layers import Cube, SeenKeys, inputs_of
+from qhsink.steps.tile_layers import Cube, SeenKeys, heights_of, inputs_of
 from qhsink.store import Key, Store, code_version, make_key
 
 
@@ -50,10 +52,17 @@ class TileSeen:
     """The composite."""
     cube: Callable[[Sequence[str]], Cube]
     """The layers that features are made of."""
+    heights: Callable[[], HeightBands | None]
+    """Height bands, where the terrain was read."""
 
 
 def target_keys(
-    job: TileJob, seen: SeenKeys, models: TargetModels, *, tile: str
+    job: TileJob,
+    seen: SeenKeys,
+    models: TargetModels,
+    *,
+    tile: str,
+    unseen: UnseenRules,
 ) -> dict[str, Key]:
     """Return the content keys of a tile's further artifacts, by name.
 
@@ -96,12 +105,18 @@ def target_keys(
         keys[f"ledger/{name}"] = make_key(
             "target_ledger",
             code=code_version(
-                "qhsink.estimation.ledger", "qhsink.grid", "qhsink.steps.target_cells"
+                "qhsink.estimation.ledger",
+                "qhsink.estimation.unseen",
+                "qhsink.grid",
+                "qhsink.steps.target_cells",
             ),
-            params=place | {"target": name, "area_from": target["area_from"]},
+            params=place
+            | {"target": name, "area_from": target["area_from"]}
+            | {"unseen": unseen.model_dump(mode="json")},
             inputs={
                 "maps": maps.digest,
                 "leaves": hashlib.sha256(leaves).hexdigest(),
+                **heights_of(seen.layers),
             },
         )
     return keys
@@ -128,6 +143,7 @@ class TargetWork:
     ) -> None:
         self.job, self.grid, self.models = job, grid, models
         self.composite, self.cube, self.keys = seen.composite, seen.cube, keys
+        self.heights = seen.heights
         self.store = Store(settings.store)
         self.tile = grid.tile(job.col, job.row)
         self._classes: NDArray[np.uint8] | None = None
@@ -253,6 +269,7 @@ class _Predicted:
             (composite.flags & int(Flag.WATER)) != 0,
             is_inside=None if alike is None else alike.inside,
             is_other=(classes != 0) & ~spoken,
+            heights=self.work.heights(),
         )
         fractions = {
             leaf: coverage(self.work.tile.geobox, shapely.from_wkb(wkb))

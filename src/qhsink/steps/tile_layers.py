@@ -19,11 +19,13 @@ import rasterio
 from numpy.typing import NDArray
 
 from qhsink.config import RunConfig
+from qhsink.config.sections import UnseenRules
 from qhsink.domain.scene import BANDS
+from qhsink.estimation.unseen import HeightBands
 from qhsink.grid import Grid
 from qhsink.imagery.composite import Composite
 from qhsink.mapping.features import required_bands
-from qhsink.mapping.layers import Group, groups_of, layers_of
+from qhsink.mapping.layers import NODATA, Group, groups_of, layer_step, layers_of
 from qhsink.steps.compositing import corrections_token, items_token, scene_token
 from qhsink.steps.rasters import write_planes
 from qhsink.steps.tile_jobs import TileJob
@@ -106,6 +108,11 @@ def inputs_of(features: Sequence[str], keys: Mapping[Group, Key]) -> dict[str, s
     return {group: keys[group].digest for group in groups_needed(features)}
 
 
+def heights_of(keys: Mapping[Group, Key]) -> dict[str, str]:
+    """Return the digest of the heights that ledger rows read, where there are any."""
+    return {"heights": keys["terrain"].digest} if "terrain" in keys else {}
+
+
 def groups_needed(features: Sequence[str]) -> tuple[Group, ...]:
     """Return the groups of layers that features are made of, beyond the six bands."""
     return groups_of(required_bands(features))
@@ -145,6 +152,17 @@ class TileLayers:
         planes = [self._held(group) for group in groups]
         return Cube(
             (*BANDS, *further), np.concatenate([composite.reflectance, *planes])
+        )
+
+    def heights(self, rules: UnseenRules) -> HeightBands | None:
+        """Return the height band of every pixel; None where no terrain was read."""
+        if "terrain" not in self.keys:
+            return None
+        plane = self._held("terrain")[layers_of("terrain").index("elevation")]
+        metres = np.maximum(plane * layer_step("elevation"), 0.0)
+        band = np.floor(metres / rules.band_m).astype(np.int16)
+        return HeightBands(
+            np.where(plane == NODATA, np.int16(-1), band), rules.least_pixels
         )
 
     def _held(self, group: Group) -> Numbers:

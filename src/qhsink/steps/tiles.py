@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ from qhsink.steps.tile_layers import (
     Cube,
     SeenKeys,
     TileLayers,
+    heights_of,
     inputs_of,
     layer_keys,
 )
@@ -119,9 +120,19 @@ def tile_keys(job: TileJob, config: RunConfig, *, grid: Grid, model: Model) -> T
     leaves = b"".join(name.encode() + wkb for name, wkb in job.leaves)
     ledger = make_key(
         "ledger",
-        code=code_version("qhsink.estimation.ledger", "qhsink.grid"),
-        params={"tile": tile.name, "kind": job.kind},
-        inputs={"maps": maps.digest, "leaves": _digest(leaves)},
+        code=code_version(
+            "qhsink.estimation.ledger", "qhsink.estimation.unseen", "qhsink.grid"
+        ),
+        params={
+            "tile": tile.name,
+            "kind": job.kind,
+            "unseen": config.unseen.model_dump(mode="json"),
+        },
+        inputs={
+            "maps": maps.digest,
+            "leaves": _digest(leaves),
+            **heights_of(layers),
+        },
     )
     return TileKeys(composite, layers, maps, ledger)
 
@@ -146,7 +157,9 @@ def compute_tile(job: TileJob, config: RunConfig, settings: Settings) -> TileOut
         with threadpool_limits(limits=1):
             made = work.run()
             if further is not None and job.kind == "peak":
-                more = target_keys(job, keys.seen, further, tile=name)
+                more = target_keys(
+                    job, keys.seen, further, tile=name, unseen=config.unseen
+                )
                 made += TargetWork(
                     job, grid, further, work.seen(), keys=more, settings=settings
                 ).run()
@@ -218,7 +231,8 @@ class _TileWork:
 
     def seen(self) -> TileSeen:
         """Return what further targets read."""
-        return TileSeen(self.composite, self.cube)
+        heights = partial(self.layers.heights, self.config.unseen)
+        return TileSeen(self.composite, self.cube, heights)
 
     def cube(self, features: Sequence[str]) -> Cube:
         """Return the layers that features are made of."""
@@ -295,6 +309,7 @@ class _TileWork:
             prediction.members,
             water,
             is_inside=None if alike is None else alike.inside,
+            heights=self.layers.heights(self.config.unseen),
         )
         fractions = {
             leaf: coverage(self.tile.geobox, shapely.from_wkb(wkb))
