@@ -238,14 +238,16 @@ def test_squares_taken_apart_hold_what_they_held_together():
     assert taken.error == pytest.approx(apart.truth - apart.mapped)
 
 
-def one_square_worlds(ratios):
+def one_square_worlds(ratios, levels=()):
     """Return worlds of one square whose truth is so many times the map."""
+    levels = levels or [10.0] * len(ratios)
     rng = np.random.default_rng(0)
     parts = [
         squares(rng, number=1, world=world, patch=0.0, common=ratio - 1.0)
         for world, ratio in enumerate(ratios)
     ]
-    for part, ratio in zip(parts, ratios, strict=True):
+    for part, ratio, level in zip(parts, ratios, levels, strict=True):
+        part["mapped"] = np.full(len(part["x"]), level)
         part["truth"] = ratio * part["mapped"]
     return gathered(
         {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -264,6 +266,13 @@ def one_square_worlds(ratios):
 )
 def test_a_maps_ratio_to_truth_is_what_worlds_agree_on(ratios, expected):
     assert ratio_of_worlds(one_square_worlds(ratios)) == pytest.approx(expected)
+
+
+def test_a_world_that_holds_hardly_any_counts_hardly_any():
+    ratios, levels = [0.7, 0.8, 0.9, 5.0], [10.0, 10.0, 10.0, 1e-4]
+    found = ratio_of_worlds(one_square_worlds(ratios, levels))
+    # As by hand above, but for one world more: 1 - 0.2 (1 - 0.02 * 4 / 3 / 9 / 0.04).
+    assert found == pytest.approx(1 - 0.2 * (1 - 0.08 / 27 / 0.04), abs=1e-4)
 
 
 def test_a_map_times_a_ratio_is_that_of_pixels_times_it():

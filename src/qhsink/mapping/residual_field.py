@@ -100,19 +100,22 @@ def ratio_of_worlds(found: ErrorSquares) -> float:
 
     Notes
     -----
-    1 + b max(0, 1 - V / b^2), b the mean over worlds of true over mapped total less 1,
-    V the variance of that mean between worlds: the positive-part shrinkage of James and
-    Stein (1961; Efron and Morris 1973, JASA 68, 117-130). What is less than its own
-    standard error is not corrected at all.
+    1 + b max(0, 1 - V / b^2), b the sum of errors over the sum of what is mapped, all
+    worlds together, V its variance as a ratio of two sums over worlds (Cochran 1977,
+    equation 6.13): the positive-part shrinkage of James and Stein (1961; Efron and
+    Morris 1973, JASA 68, 117-130). What is less than its own standard error is not
+    corrected at all. Worlds count as much as they hold: a landscape with hardly any
+    shrubs may hold three times what is mapped there.
     """
     homes = np.unique(found.world, return_inverse=True)[1].ravel()
     mapped = np.bincount(homes, found.mapped)
-    held = mapped > 0.0
-    apart = np.bincount(homes, found.error)[held] / mapped[held]
-    if len(apart) < LEAST_WORLDS:
+    error, held = np.bincount(homes, found.error), int((mapped > 0.0).sum())
+    if held < LEAST_WORLDS:
         return 1.0
-    mean, unsure = float(apart.mean()), float(apart.var(ddof=1)) / len(apart)
-    return 1.0 + mean * max(0.0, 1.0 - unsure / max(mean**2, 1e-300))
+    apart = float(error.sum() / mapped.sum())
+    scatter = float(np.square(error - apart * mapped).sum())
+    unsure = scatter * held / (held - 1.0) / float(mapped.sum()) ** 2
+    return 1.0 + apart * max(0.0, 1.0 - unsure / max(apart**2, 1e-300))
 
 
 def _likely_scale(mapped: Doubles, error: Doubles) -> tuple[float, float]:
