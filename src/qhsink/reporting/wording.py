@@ -306,9 +306,11 @@ LIMITS = (
         "the other, nor is it judged by the other's target.",
     ),
     Words(
-        "无有效观测的像元不参与均值；有效面积比说明数字代表了区域的多大部分。",
-        "Pixels without enough clear observations do not enter a mean; the valid "
-        "share says for how much of the region a number speaks.",
+        "无有效观测的陆地：凡读取地形的，按同一高程带内已观测陆地取值，否则视同其余陆地；"
+        "由此产生的误差未计入区间。有效面积比说明有多大部分是实际看到的。",
+        "Land without enough clear observations is taken to hold what land seen at its "
+        "height does where the terrain is read, else to be like the rest; what that "
+        "errs by is in no interval. The valid share says how much was seen.",
     ),
     Words(
         "“不可区分”不等于未达标：在该置信水平下，现有数据分不清是否达标。",
