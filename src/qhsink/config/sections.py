@@ -112,6 +112,8 @@ class RegionRules(Section):
 class UnseenRules(Section):
     """What land without a clear date is taken to hold, where heights are read."""
 
+    read_heights: bool = False
+    """Whether heights are read for this alone, where no model needs the terrain."""
     band_m: Annotated[float, Field(gt=0)] = 100.0
     """Height of a band [m]: land not seen holds what land seen in its band does."""
     least_pixels: Annotated[int, Field(ge=1)] = 50

@@ -70,15 +70,18 @@ def _groups(folder: Path, model_id: str) -> tuple[Group, ...]:
 def needed_groups(setup: Setup, kind: str) -> tuple[Group, ...]:
     """Return the layers beyond the six bands that a composite's maps are made of.
 
+    The terrain too where land that was not seen is to be told by its height.
+
     Raises
     ------
     ModelError
         When the model of cover needs layers that a month's composite has not.
     """
+    heights: set[Group] = {"terrain"} if setup.config.unseen.read_heights else set()
     by_model = groups_by_model(setup.config, setup.settings)
     cover = setup.config.models.fvc
     if kind == "peak":
-        needed = {group for groups in by_model.values() for group in groups}
+        needed = {group for groups in by_model.values() for group in groups} | heights
         return tuple(group for group in GROUPS if group in needed)
     beyond = [group for group in by_model[cover] if group != "terrain"]
     if beyond:
@@ -88,4 +91,4 @@ def needed_groups(setup: Setup, kind: str) -> tuple[Group, ...]:
             "no date",
             remedy="Report fvc_peak without fvc_month, or name another model.",
         )
-    return by_model[cover]
+    return tuple(g for g in GROUPS if g in heights.union(by_model[cover]))
