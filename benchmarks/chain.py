@@ -39,7 +39,7 @@ from qhsink.steps.batch import compute_tiles
 from qhsink.steps.plan import make_plan
 from qhsink.steps.request import RunRequest, set_up
 from qhsink.steps.tile_jobs import TileJob, tile_jobs
-from qhsink.steps.tiles import read_ledger
+from qhsink.steps.tile_outcome import read_ledger
 from qhsink.store import Store
 
 SEED = 7

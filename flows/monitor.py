@@ -22,7 +22,7 @@ from qhsink.config import Settings, load_settings
 from qhsink.steps import monitor as steps
 from qhsink.steps.publish import Published
 from qhsink.steps.request import RunRequest
-from qhsink.steps.tiles import TileOutcome
+from qhsink.steps.tile_outcome import TileOutcome
 
 
 # The store is the one cache: Prefect's is off.

@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -342,7 +344,7 @@ def test_a_finished_world_is_not_run_again_and_a_killed_one_goes_on(
     out = shutil.copytree(found.out, tmp_path / "trial")
     calls = []
 
-    def stand_in(order_, trial, seed, scratch):
+    def stand_in(regions, lie, trial, seed, scratch):
         calls.append(seed)
         return found.rows.assign(world=seed)
 
@@ -362,7 +364,7 @@ from pathlib import Path
 import pandas as pd
 from qhsink.steps import evaluate as trial
 out, rows, regions = Path(sys.argv[1]), pd.read_parquet(sys.argv[2]), (sys.argv[3],)
-def stand_in(order, spec, seed, scratch):
+def stand_in(places, lie, spec, seed, scratch):
     (scratch / "archive").mkdir()
     if seed == 8:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -386,7 +388,7 @@ def test_a_run_that_is_killed_leaves_whole_worlds_and_goes_on(
     assert len(list((out / "worlds").glob("world-8-*"))) == 1
     calls = []
 
-    def stand_in(order_, trial, seed, scratch):
+    def stand_in(regions, lie, trial, seed, scratch):
         calls.append(seed)
         return found.rows.assign(world=seed)
 
@@ -401,7 +403,7 @@ def test_a_world_that_fails_is_named_and_the_others_count(
 ):
     order, found = one_world
 
-    def stand_in(order_, trial, seed, scratch):
+    def stand_in(regions, lie, trial, seed, scratch):
         if seed == 8:
             raise BadInput("a broken world", expected="a whole one", remedy="Mend it.")
         return found.rows.assign(world=seed)
@@ -413,6 +415,28 @@ def test_a_world_that_fails_is_named_and_the_others_count(
     assert set(again.rows["world"]) == {7}
     page = (tmp_path / "coverage.html").read_text(encoding="utf-8")
     assert "1 个世界未得出结果" in page
+
+
+def test_what_nobody_foresaw_ends_the_trial_and_not_after_all_other_worlds(
+    tmp_path,
+):
+    """Two workers; the first world breaks, of the others those under way run."""
+    started = tmp_path / "started"
+    started.mkdir()
+    jobs = [str(started / f"{number:02d}") for number in range(40)]
+    with pytest.raises(RuntimeError, match="nobody foresaw"):
+        list(trial_module._each(break_first, jobs, workers=2))
+    assert len(list(started.iterdir())) < 10
+
+
+def break_first(path):
+    """Break on the first job; take a while on the others."""
+    Path(path).touch()
+    if path.endswith("00"):
+        message = "nobody foresaw"
+        raise RuntimeError(message)
+    time.sleep(0.5)
+    return path, ""
 
 
 def test_the_page_says_simulated_and_what_each_interval_holds(one_world):
@@ -432,10 +456,10 @@ def test_lies_are_tried_beside_and_told_on_the_page(one_world, monkeypatch, tmp_
     order, found = one_world
     asked = []
 
-    def stand_in(order_, trial, seed, scratch):
-        asked.append((order_.lie, seed))
-        shift = 0.3 if order_.lie == "roadside" else 0.0
-        rows = found.rows.assign(world=seed, excluded=int(order_.lie == "wrong-offset"))
+    def stand_in(regions, lie, trial, seed, scratch):
+        asked.append((lie, seed))
+        shift = 0.3 if lie == "roadside" else 0.0
+        rows = found.rows.assign(world=seed, excluded=int(lie == "wrong-offset"))
         return rows.assign(truth=rows["truth"] + shift)
 
     monkeypatch.setattr(trial_module, "world_rows", stand_in)

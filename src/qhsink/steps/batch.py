@@ -16,7 +16,8 @@ from dask.delayed import delayed
 
 from qhsink.config import RunConfig, Settings
 from qhsink.steps.tile_jobs import TileJob
-from qhsink.steps.tiles import TileOutcome, compute_tile
+from qhsink.steps.tile_outcome import TileOutcome
+from qhsink.steps.tiles import compute_tile
 
 progress = logging.getLogger("qhsink.progress")
 

@@ -16,7 +16,7 @@ from qhsink.steps.request import RunRequest, set_up
 from qhsink.steps.target_maps import target_keys
 from qhsink.steps.target_models import load_target_models
 from qhsink.steps.tile_jobs import tile_jobs
-from qhsink.steps.tiles import tile_keys
+from qhsink.steps.tile_keys import tile_keys
 from qhsink.store import Key, Store
 
 State = Literal["new", "cached", "recompute"]

@@ -40,7 +40,7 @@ from qhsink.steps.target_estimates import (
     gather_targets,
     target_estimate,
 )
-from qhsink.steps.tiles import TileOutcome, read_ledger
+from qhsink.steps.tile_outcome import TileOutcome, read_ledger
 from qhsink.store import Store
 
 

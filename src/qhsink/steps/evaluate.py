@@ -18,26 +18,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from qhsink.config import load_run_config, project_dir
 from qhsink.config.reliability import load_interval_rules
 from qhsink.domain.errors import BadInput, QhsinkError
-from qhsink.registry import load_model
 from qhsink.reporting.coverage import write_coverage_page
 from qhsink.reporting.coverage_trial import TargetTrial, Trial
-from qhsink.steps.evaluate_modes import (
-    judge_further,
-    judge_maps_of_change,
-    judge_month,
-    judge_world,
-)
-from qhsink.steps.evaluate_places import TrialSpec, load_trial, squares
-from qhsink.steps.evaluate_samples import judge_samples
-from qhsink.steps.evaluate_target_modes import judge_targets
+from qhsink.steps.evaluate_places import TrialSpec, load_trial
+from qhsink.steps.evaluate_rows import world_rows
 from qhsink.steps.evaluate_targets import judges_targets, targets_inputs
-from qhsink.steps.evaluate_world import run_world
 from qhsink.store import Key, code_version, make_key
 from qhsink.twin.lies import LIES, Lie
 from qhsink.twin.scoring import (
@@ -294,7 +284,8 @@ def _try_world(trial: TrialSpec, job: _Job) -> tuple[_Job, str]:
         shutil.rmtree(left, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=job.path.parent))
     try:
-        rows = world_rows(job.order, trial, job.seed, scratch)
+        order = job.order
+        rows = world_rows(order.regions, order.lie, trial, job.seed, scratch)
         aside = scratch / "rows.parquet"
         rows.to_parquet(aside, index=False)
         os.replace(aside, job.path)  # noqa: PTH105 - complete or absent
@@ -303,36 +294,3 @@ def _try_world(trial: TrialSpec, job: _Job) -> tuple[_Job, str]:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return job, ""
-
-
-def world_rows(
-    order: Order, trial: TrialSpec, seed: int, scratch: Path
-) -> pd.DataFrame:
-    """Return every estimate of one world beside its truth."""
-    places = squares(order.regions, trial)
-    run = run_world(seed, places, trial=trial, folder=scratch, lie=order.lie)
-    model = load_model(project_dir() / "models", run.plan.setup.config.models.fvc)
-    rmse = float(
-        model.card["science"]["validation"]["runs"]["models"]["ensemble"]["rmse"]
-    )
-    rng = np.random.default_rng([seed, 20_250_801])
-    results = judge_world(
-        run.sites, run.truth, trial=trial, map_rmse=rmse, rng=rng, lie=order.lie
-    )
-    results += judge_month(
-        run.months, run.month_truth, trial=trial, map_rmse=rmse, rng=rng
-    )
-    if order.lie is None:
-        results += judge_further(run, trial=trial, seed=seed)
-        results += judge_samples(run.sites, run.truth, places, trial=trial, seed=seed)
-    if order.lie is None and run.months:
-        (scratch / "earlier").mkdir()
-        before = run_world(
-            seed, places, trial=trial.earlier, folder=scratch / "earlier"
-        )
-        results += judge_maps_of_change(before.sites, run.sites, trial, model.id)
-    if order.lie is None and judges_targets(seed, trial):
-        (scratch / "targets").mkdir()
-        results += judge_targets(seed, order.regions, trial, scratch / "targets")
-    frame = pd.DataFrame([result.to_row() for result in results])
-    return frame.assign(world=seed, excluded=len(run.plan.excluded))

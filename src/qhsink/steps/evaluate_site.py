@@ -20,7 +20,7 @@ from qhsink.reporting.record import ReportRow
 from qhsink.steps.evaluate_places import Square, TrialSpec
 from qhsink.steps.map_bands import NODATA, SCALE
 from qhsink.steps.plan import RunPlan
-from qhsink.steps.tiles import TileOutcome
+from qhsink.steps.tile_outcome import TileOutcome
 from qhsink.store import Store
 from qhsink.twin import lies
 from qhsink.twin.campaign import Floats, Index, Truth

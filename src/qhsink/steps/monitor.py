@@ -19,7 +19,7 @@ from qhsink.steps.publish import Published, publish
 from qhsink.steps.request import RunRequest, set_up
 from qhsink.steps.target_models import load_target_models
 from qhsink.steps.tile_jobs import TileJob, tile_jobs
-from qhsink.steps.tiles import TileOutcome
+from qhsink.steps.tile_outcome import TileOutcome
 from qhsink.store import Key, Store, code_version, make_key
 
 BATCH = 32

@@ -18,7 +18,7 @@ from qhsink.grid import transformer
 from qhsink.reporting.record import RegionPicture
 from qhsink.steps.map_bands import NODATA, SCALE
 from qhsink.steps.plan import RunPlan
-from qhsink.steps.tiles import TileOutcome
+from qhsink.steps.tile_outcome import TileOutcome
 from qhsink.store import Store
 
 MAX_EDGE_PX = 900

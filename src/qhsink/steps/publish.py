@@ -34,7 +34,7 @@ from qhsink.steps.plan import RunPlan
 from qhsink.steps.published_files import published_files
 from qhsink.steps.run_facts import further_models, run_facts
 from qhsink.steps.target_cells import CELLS_FILE
-from qhsink.steps.tiles import TileOutcome
+from qhsink.steps.tile_outcome import TileOutcome
 from qhsink.store import file_digest
 
 

@@ -22,7 +22,7 @@ from qhsink.steps.target_rasters import (
     ecosystem_bands,
     probability_bands,
 )
-from qhsink.steps.tiles import TileOutcome
+from qhsink.steps.tile_outcome import TileOutcome
 from qhsink.store import Store
 
 QUALITY_BANDS = (

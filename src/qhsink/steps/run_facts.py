@@ -15,7 +15,7 @@ from qhsink.registry.residual_fields import residual_record
 from qhsink.steps.plan import RunPlan
 from qhsink.steps.plan_file import plan_token
 from qhsink.steps.target_models import load_target_models
-from qhsink.steps.tiles import TileOutcome
+from qhsink.steps.tile_outcome import TileOutcome
 from qhsink.store import code_version
 
 SOURCE_PACKAGES = (

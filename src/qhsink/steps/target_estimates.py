@@ -44,7 +44,7 @@ from qhsink.steps.target_cells import (
     residual_error_of_total,
 )
 from qhsink.steps.target_models import TargetModels, load_target_models
-from qhsink.steps.tiles import TileOutcome, read_target_ledger
+from qhsink.steps.tile_outcome import TileOutcome, read_target_ledger
 from qhsink.store import Store
 
 MAP_OF_CLASSES = "ecosystem error left out"

@@ -8,137 +8,36 @@ in ``target_maps``.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import shapely
 from threadpoolctl import threadpool_limits
 
 from qhsink.config import RunConfig, Settings
 from qhsink.domain.errors import SourceError
-from qhsink.estimation.ledger import COLUMNS, TileMap, ledger_rows
+from qhsink.estimation.ledger import TileMap, ledger_rows
 from qhsink.grid import Grid, coverage
 from qhsink.imagery.composite import Composite, Flag
 from qhsink.mapping.ensemble import Prediction, predict_composite
-from qhsink.mapping.layers import Group
 from qhsink.registry import Model, load_model
 from qhsink.sources.remote import open_archive
-from qhsink.steps.compositing import composite_key
 from qhsink.steps.rasters import (
     Resemblance,
     read_composite,
     write_composite,
     write_maps,
 )
-from qhsink.steps.target_cells import CELL_COLUMNS, CELLS_FILE
 from qhsink.steps.target_maps import TargetWork, TileSeen, clear_land, target_keys
 from qhsink.steps.target_models import load_target_models
 from qhsink.steps.tile_jobs import TileJob
-from qhsink.steps.tile_layers import (
-    STEP,
-    Cube,
-    SeenKeys,
-    TileLayers,
-    heights_of,
-    inputs_of,
-    layer_keys,
-)
+from qhsink.steps.tile_keys import TileKeys, tile_keys
+from qhsink.steps.tile_layers import STEP, Cube, TileLayers
+from qhsink.steps.tile_outcome import TileOutcome
 from qhsink.steps.window_reading import Pinned, WindowReading
-from qhsink.store import Key, Store, code_version, make_key
-
-
-@dataclass(frozen=True, slots=True)
-class TileKeys:
-    """The keys of a tile's artifacts, known before anything is computed."""
-
-    composite: Key
-    layers: Mapping[Group, Key]
-    """Of layers beyond the six bands, where a model needs them."""
-    maps: Key
-    ledger: Key
-
-    @property
-    def seen(self) -> SeenKeys:
-        """What models read."""
-        return SeenKeys(self.composite, self.layers)
-
-
-@dataclass(frozen=True, slots=True)
-class TileOutcome:
-    """What became of a tile."""
-
-    tile: str
-    """Tile name."""
-    kind: str
-    """``month`` or ``peak``."""
-    keys: Mapping[str, str]
-    """Digest of each artifact, by name: ``composite``, ``layers/GROUP``, ``maps``,
-    ``ledger``, and of further targets as in ``target_maps.target_keys``; empty when the
-    tile failed."""
-    made: tuple[str, ...]
-    """Artifacts that were computed now; the others were found in the store."""
-    error: str | None
-    """Why the tile has no result, in one line; None when it has."""
-
-
-def tile_keys(job: TileJob, config: RunConfig, *, grid: Grid, model: Model) -> TileKeys:
-    """Return the content keys of a job's artifacts."""
-    tile = grid.tile(job.col, job.row)
-    composite = composite_key(
-        job.scenes,
-        config,
-        grid=grid,
-        tile=tile.name,
-        kind=job.kind,
-        heights=job.heights,
-    )
-    layers = layer_keys(job, config, grid=grid, composite=composite)
-    maps = make_key(
-        "maps",
-        code=code_version(
-            "qhsink.mapping.ensemble",
-            "qhsink.mapping.features",
-            "qhsink.mapping.layers",
-            "qhsink.mapping.applicability",
-            "qhsink.mapping.nearest",
-            "qhsink.mapping.validation",
-            "qhsink.steps.rasters",
-            "qhsink.steps.map_bands",
-        ),
-        params={"tile": tile.name, "kind": job.kind},
-        inputs={
-            "composite": composite.digest,
-            "model": model.digest,
-            **inputs_of(model.ensemble.features, layers),
-        },
-    )
-    leaves = b"".join(name.encode() + wkb for name, wkb in job.leaves)
-    ledger = make_key(
-        "ledger",
-        code=code_version(
-            "qhsink.estimation.ledger", "qhsink.estimation.unseen", "qhsink.grid"
-        ),
-        params={
-            "tile": tile.name,
-            "kind": job.kind,
-            "unseen": config.unseen.model_dump(mode="json"),
-        },
-        inputs={
-            "maps": maps.digest,
-            "leaves": _digest(leaves),
-            **heights_of(layers),
-        },
-    )
-    return TileKeys(composite, layers, maps, ledger)
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+from qhsink.store import Key, Store
 
 
 def compute_tile(job: TileJob, config: RunConfig, settings: Settings) -> TileOutcome:
@@ -318,33 +217,3 @@ class _TileWork:
         rows = ledger_rows(tile_map, fractions, pixel_area_ha=self.grid.pixel_area_ha)
         rows.to_parquet(folder / "rows.parquet", index=False)
         return {"rows": len(rows)}
-
-
-def read_ledger(outcome: TileOutcome, store: Store) -> pd.DataFrame:
-    """Return a tile's ledger rows of vegetation cover from the store."""
-    folder = store.folder_of("ledger", outcome.keys["ledger"])
-    return pd.read_parquet(folder / "rows.parquet")
-
-
-def read_target_ledger(
-    outcome: TileOutcome, store: Store
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a tile's ledger rows and cells of further targets.
-
-    No row where there are none.
-    """
-    folders = [
-        store.folder_of("target_ledger", digest)
-        for name, digest in outcome.keys.items()
-        if name.startswith("ledger/")
-    ]
-    if not folders:
-        return (
-            pd.DataFrame(columns=[*COLUMNS, "target"]),
-            pd.DataFrame(columns=[*CELL_COLUMNS, "target"]),
-        )
-    rows, cells = (
-        [pd.read_parquet(folder / name) for folder in folders]
-        for name in ("rows.parquet", CELLS_FILE)
-    )
-    return pd.concat(rows, ignore_index=True), pd.concat(cells, ignore_index=True)
