@@ -10,7 +10,6 @@ import pytest
 import shapely
 
 from qhsink.config import load_run_config, load_settings
-from qhsink.config.sections import UnseenRules
 from qhsink.estimation.ledger import sum_region
 from qhsink.grid import Grid, qinghai_albers
 from qhsink.imagery.composite import Composite, Flag
@@ -28,8 +27,12 @@ NODATA = -32768
 
 
 @pytest.fixture
-def models(project_folder):
-    config = load_run_config(project_folder / "config" / "demo-targets.toml")
+def config(project_folder):
+    return load_run_config(project_folder / "config" / "demo-targets.toml")
+
+
+@pytest.fixture
+def models(config, project_folder):
     found = load_target_models(config, project_folder)
     assert found is not None
     return found
@@ -39,7 +42,7 @@ def models(project_folder):
     "flag", [Flag.WATER, Flag.TOO_FEW], ids=["all of a lake", "never seen clear"]
 )
 def test_a_tile_without_a_pixel_to_class_gives_empty_maps_and_rows_that_say_so(
-    models, tmp_path, flag
+    config, models, tmp_path, flag
 ):
     grid = Grid(qinghai_albers(), 480.0, tile_px=EDGE, block_px=EDGE)
     tile = grid.tile(-40, 30)
@@ -56,7 +59,7 @@ def test_a_tile_without_a_pixel_to_class_gives_empty_maps_and_rows_that_say_so(
 
     key = make_key("anything", code="1", params={}, inputs={})
     seen = SeenKeys(key, dict.fromkeys(get_args(Group), key))
-    keys = target_keys(job, seen, models, tile=tile.name, unseen=UnseenRules())
+    keys = target_keys(job, seen, models, tile=tile.name, unseen=config.unseen)
     settings = load_settings(store=tmp_path)
     TargetWork(
         job, grid, models, TileSeen(lambda: composite, nothing, lambda: None),

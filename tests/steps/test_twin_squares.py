@@ -69,6 +69,14 @@ def test_squares_of_a_landscape_lie_near_each_other_and_apart(drawn, database, s
     assert sum(s.area for s in found) == pytest.approx(shapely.union_all(found).area)
 
 
+def test_landscapes_of_worlds_lie_all_over_the_province(drawn, database):
+    spec = load_twin_training().model_copy(update={"drawn": 2, "within_m": 1e5})
+    east = [world_squares(spec, seed, database)[0][1].centroid.x for seed in range(30)]
+    province = database.geometry("630000", qinghai_albers()).bounds
+    assert max(east) - min(east) > 0.6 * (province[2] - province[0])
+    assert len({round(x / 1e5) for x in east}) >= 6  # not a few corners alone
+
+
 def test_lakes_of_a_world_are_those_within_twenty_kilometres(database):
     lake = database.geometry("lake-qinghai", qinghai_albers())
     left, low = min(shapely.get_coordinates(lake).tolist())

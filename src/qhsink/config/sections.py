@@ -112,11 +112,11 @@ class RegionRules(Section):
 class UnseenRules(Section):
     """What land without a clear date is taken to hold, where heights are read."""
 
-    read_heights: bool = False
+    read_heights: bool
     """Whether heights are read for this alone, where no model needs the terrain."""
-    band_m: Annotated[float, Field(gt=0)] = 100.0
+    band_m: Annotated[float, Field(gt=0)]
     """Height of a band [m]: land not seen holds what land seen in its band does."""
-    least_pixels: Annotated[int, Field(ge=1)] = 50
+    least_pixels: Annotated[int, Field(ge=1)]
     """Pixels seen, below which a band takes the nearest band's land."""
 
 
@@ -174,7 +174,7 @@ class RunConfig(Section):
     corrections: CorrectionConfig = CorrectionConfig()
     offset_guard: OffsetGuardConfig
     regions: RegionRules
-    unseen: UnseenRules = UnseenRules()
+    unseen: UnseenRules
     models: ModelChoice
     estimate: EstimateConfig
     indicators: IndicatorChoice

@@ -115,7 +115,7 @@ def train_ecosystem(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learnt:
+class ClassSamples:
     """What a classifier learns from."""
 
     samples: Samples
@@ -139,7 +139,7 @@ class Learnt:
 
 def gather_classes(
     request: TrainRequest, settings: Settings, *, report: Report
-) -> Learnt:
+) -> ClassSamples:
     """Return samples of every class that is common enough, from the twin's worlds."""
     spec, table = load_twin_training(), load_model_targets(settings.project)
     pixels = read_worlds(
@@ -158,7 +158,7 @@ def gather_classes(
     number = {name: place for place, name in enumerate(classes)}
     truth = np.array([float(number[str(name)]) for name in chosen.ecosystem])
     features = features_of(request, TARGET, settings.project)
-    return Learnt(
+    return ClassSamples(
         Samples(needed_layers(chosen, features), truth, groups=chosen.square),
         chosen.square,
         features,

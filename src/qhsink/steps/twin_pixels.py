@@ -82,7 +82,7 @@ S2_BANDS: Choice = "red-edge"
 """Which bands its Sentinel-2 has."""
 
 _NOT_PIXELS = {"train_seeds", "test_seeds", "samples", "land_samples", "features"}
-_NOT_SEEN = {"models", "unseen", "regions", "estimate", "indicators", "residuals"}
+_NOT_READ = {"models", "unseen", "regions", "estimate", "indicators", "residuals"}
 """Sections of a run's configuration that change no pixel read here."""
 _MARGIN_DEG = 0.02
 
@@ -189,7 +189,7 @@ class _Reading:
                 "spec": self.spec.model_dump(mode="json", exclude=_NOT_PIXELS),
                 "seed": seed,
                 "twin": file_digest(project / "config" / "twin.toml"),
-                "config": self._config().model_dump(mode="json", exclude=_NOT_SEEN),
+                "config": self._config().model_dump(mode="json", exclude=_NOT_READ),
             },
         )
 

@@ -43,10 +43,12 @@ def world_squares(
             for name in spec.regions
         ]
     rng = np.random.default_rng([seed, spec.drawn])
-    chosen = np.sort(rng.permutation(len(spec.regions))[: spec.drawn])
+    order = rng.permutation(len(spec.regions))
+    chosen = np.sort(order[: spec.drawn])
     lakes = shapely.union_all(_lakes(database))
     if spec.within_m is not None:
-        home = _shape(spec.regions[chosen[0]], database).difference(lakes)
+        # As drawn, not as sorted: the first of those is an eastern region every time.
+        home = _shape(spec.regions[order[0]], database).difference(lakes)
         around = _point_in(home, rng).buffer(spec.within_m / 2.0, cap_style="square")
         whole = [_shape(name, database) for name in spec.regions]
         dry = shapely.union_all(whole).intersection(around).difference(lakes)
